@@ -1,0 +1,28 @@
+package warm
+
+import (
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/knadh/koanf/parsers/yaml"
+	_ "github.com/knadh/koanf/parsers/json"
+	_ "github.com/knadh/koanf/providers/confmap"
+	_ "github.com/knadh/koanf/providers/env/v2"
+	_ "github.com/knadh/koanf/providers/rawbytes"
+	_ "github.com/knadh/koanf/providers/structs"
+	_ "github.com/knadh/koanf/v2"
+	_ "github.com/open-feature/go-sdk/openfeature/isolated"
+	_ "github.com/spf13/cobra"
+	_ "go.etcd.io/etcd/server/v3/embed"
+	_ "go.etcd.io/etcd/client/v3"
+	_ "go.uber.org/fx"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/tools/go/packages"
+	_ "k8s.io/kube-aggregator/pkg/apiserver"
+	_ "k8s.io/kube-aggregator/pkg/generated/openapi"
+	_ "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	_ "golang.org/x/sys/unix"
+	_ "pgregory.net/rapid"
+	_ "go.yaml.in/yaml/v3"
+	_ "sigs.k8s.io/yaml"
+	_ "k8s.io/klog/v2"
+	_ "k8s.io/kube-openapi/pkg/common"
+)
