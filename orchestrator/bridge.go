@@ -1,0 +1,205 @@
+package orchestrator
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.uber.org/fx"
+)
+
+const moduleGroup = `group:"switchyard.modules"`
+
+// key identifies a value in an fx graph.
+type key struct {
+	typ         reflect.Type
+	name, group string
+	optional    bool
+}
+
+func (k key) identity() key { k.optional = false; return k }
+
+// paramTag is the key as fx.ParamTags wants it, in a graph that may lack it: the engine reports a missing import itself,
+// with the module's name. A type that has no nil can't show that it is missing, so it stays required.
+func (k key) paramTag() string {
+	switch {
+	case k.group != "":
+		return fmt.Sprintf(`group:%q`, k.group)
+	case !isNillable(k.typ) && !k.optional:
+		return nameTag(k.name)
+	default:
+		return strings.TrimSpace(nameTag(k.name) + ` optional:"true"`)
+	}
+}
+
+func (k key) resultTag() string {
+	if k.group != "" {
+		return fmt.Sprintf(`group:"%s,flatten"`, k.group)
+	}
+	return nameTag(k.name)
+}
+
+func nameTag(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(`name:%q`, name)
+}
+
+func isNillable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Interface, reflect.Map, reflect.Pointer, reflect.Slice:
+		return true
+	default:
+		return false
+	}
+}
+
+// parentOptions is the module as the app's graph sees it: for each export the handle and the proxy, which depend on
+// nothing, and one group member that receives the imports. So modules may import each other's exports freely.
+func (s *spec) parentOptions() fx.Option {
+	var opts []fx.Option
+	params := []reflect.Type{}
+	tags := []string{}
+	for _, e := range s.exports {
+		opts = append(opts, fx.Provide(e.provide))
+		params, tags = append(params, e.liveType), append(tags, "")
+	}
+	imports := s.allImports()
+	for _, k := range imports {
+		params, tags = append(params, k.typ), append(tags, k.paramTag())
+	}
+	bridge := reflect.MakeFunc(
+		reflect.FuncOf(params, []reflect.Type{reflect.TypeFor[*module]()}, false),
+		func(args []reflect.Value) []reflect.Value {
+			m := newModule(s)
+			for _, live := range args[:len(s.exports)] {
+				m.slots = append(m.slots, live.Interface().(slot))
+			}
+			for i, value := range args[len(s.exports):] {
+				m.imports = append(m.imports, imported{key: imports[i], value: value})
+			}
+			return []reflect.Value{reflect.ValueOf(m)}
+		})
+	opts = append(opts, fx.Provide(fx.Annotate(bridge.Interface(), fx.ParamTags(tags...), fx.ResultTags(moduleGroup))))
+	return fx.Options(opts...)
+}
+
+// imported is a value taken from the app's graph for a private one.
+type imported struct {
+	key   key
+	value reflect.Value
+}
+
+func (i imported) missing() bool {
+	return i.key.group == "" && isNillable(i.key.typ) && i.value.IsNil()
+}
+
+// option provides the value in the private graph.
+func (i imported) option() fx.Option {
+	constructor := reflect.MakeFunc(
+		reflect.FuncOf(nil, []reflect.Type{i.key.typ}, false),
+		func([]reflect.Value) []reflect.Value { return []reflect.Value{i.value} },
+	).Interface()
+	if tag := i.key.resultTag(); tag != "" {
+		return fx.Provide(fx.Annotate(constructor, fx.ResultTags(tag)))
+	}
+	return fx.Provide(constructor)
+}
+
+// allImports is what Import declares and what the plain constructors need and don't provide, in the order of appearance.
+func (s *spec) allImports() []key {
+	provided := map[key]bool{}
+	for _, t := range suppliedByEngine() {
+		provided[key{typ: t}] = true
+	}
+	var needs []key
+	for _, constructor := range s.constructors {
+		t := reflect.TypeOf(constructor)
+		if t == nil || t.Kind() != reflect.Func {
+			continue // an annotated constructor is opaque: its needs are declared with Import
+		}
+		for i := range t.NumIn() {
+			if t.IsVariadic() && i == t.NumIn()-1 {
+				break // fx leaves variadic parameters empty
+			}
+			needs = append(needs, keysOf(t.In(i))...)
+		}
+		for i := range t.NumOut() {
+			for _, k := range keysOf(t.Out(i)) {
+				if k.group == "" { // a group may have members on both sides
+					provided[k.identity()] = true
+				}
+			}
+		}
+	}
+	var imports []key
+	for _, k := range append(append([]key{}, s.imports...), needs...) {
+		if !provided[k.identity()] {
+			provided[k.identity()] = true
+			imports = append(imports, k)
+		}
+	}
+	return imports
+}
+
+// keysOf returns the key of a plain parameter or result, or those of the fields of an fx.In or fx.Out struct.
+func keysOf(t reflect.Type) []key {
+	if !isParameterObject(t) {
+		return []key{{typ: t}}
+	}
+	var keys []key
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch {
+		case isMarker(f.Type), !f.IsExported() && !f.Anonymous:
+		case isParameterObject(f.Type):
+			keys = append(keys, keysOf(f.Type)...)
+		default:
+			group, _, _ := strings.Cut(f.Tag.Get("group"), ",")
+			keys = append(keys, key{typ: f.Type, name: f.Tag.Get("name"), group: group, optional: f.Tag.Get("optional") == "true"})
+		}
+	}
+	return keys
+}
+
+// isParameterObject reports whether t is a struct that embeds fx.In or fx.Out, directly or through another one.
+func isParameterObject(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct || isMarker(t) {
+		return false
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && (isMarker(f.Type) || isParameterObject(f.Type)) {
+			return true
+		}
+	}
+	return false
+}
+
+func isMarker(t reflect.Type) bool {
+	return t == reflect.TypeFor[fx.In]() || t == reflect.TypeFor[fx.Out]()
+}
+
+func suppliedByEngine() []reflect.Type {
+	return []reflect.Type{
+		reflect.TypeFor[fx.Lifecycle](), reflect.TypeFor[fx.Shutdowner](), reflect.TypeFor[fx.DotGraph](),
+		reflect.TypeFor[*Owner](), reflect.TypeFor[error](),
+	}
+}
+
+// missingImports reports declared imports that the app's graph does not provide. An inferred one may still come from an
+// annotated constructor of the private graph; validating that graph tells.
+func (m *module) missingImports() error {
+	declared := map[key]bool{}
+	for _, k := range m.spec.imports {
+		declared[k.identity()] = true
+	}
+	var errs []error
+	for _, i := range m.imports {
+		if i.missing() && declared[i.key.identity()] {
+			errs = append(errs, fmt.Errorf("module %q: import %v is not provided by the app: add fx.Provide or fx.Supply for it", m.spec.name, i.key.typ))
+		}
+	}
+	return errors.Join(errs...)
+}

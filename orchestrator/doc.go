@@ -1,0 +1,45 @@
+// Package orchestrator resolves the modules of an fx app to their real implementation or a noop, as flags say, at boot and
+// while the app runs.
+//
+// # The words
+//
+// A module is an interface, a noop, and a private graph of constructors. It exports the interface to the app; it imports
+// what its constructors need from the app's graph. A gate (package toggles, with OpenFeature) takes a decision for the
+// module's flag; the engine brings the module to the state that the decision asks for. A call to a module holds a lease on
+// the implementation that serves it; stopping waits for the leases.
+//
+//	app := fx.New(
+//		orchestrator.New(),
+//		fx.Provide(func() orchestrator.Gate { ... }),
+//		orchestrator.Module("mailer",
+//			orchestrator.Flag("mailer"),
+//			orchestrator.Export[Mailer](&noMail{}, newLiveMailer), // what callers get while it is off, and the forwarding proxy
+//			orchestrator.Provide(newSMTPPool, newMailer),          // built when it starts, released when it stops
+//		),
+//		fx.Invoke(func(m Mailer) { ... }), // a consumer takes the plain interface and needs no "if enabled"
+//	)
+//
+// # The life of a module
+//
+//	Off ──flag on──▶ Starting ──▶ Running ──flag off──▶ Draining ──▶ Stopping ──▶ Off
+//	 │                  │             │
+//	 │                  └──▶ Failed ◀─┘   the noop serves; the start is retried with backoff
+//	 └─ NotLinked: the flag is on, but the binary holds only the noop
+//
+// Consumers get the noop in every state but Running. While a module is off, none of its private constructors has run:
+// there is no goroutine, no port and no file of it.
+//
+//   - Starting: a child fx.App is built from the module's constructors, with the imports bridged in, and its OnStart hooks
+//     run. An error, a panic or a timeout undoes what was started, in reverse, and the module is Failed.
+//   - Running: the values that the private graph exports are published; from now on calls reach them.
+//   - Draining: the noop is published first, so new calls reach it at once. Then Drain is called on an exported value that
+//     has it, and the engine waits until no lease is left, at most for the drain timeout.
+//   - Stopping: the module's goroutines (see Owner) end, then its OnStop hooks run in reverse.
+//
+// # Who calls what
+//
+// The gate signals that decisions changed; the reconciler, one goroutine, reads the latest decisions and starts the
+// transitions that are due, each on a goroutine of its own, at most one for each module. Nothing acts on an edge: however
+// often a flag flips, the module ends in the state of the last decision. Flipping a flag from inside a call to the module
+// is safe, because it only records what is wanted.
+package orchestrator

@@ -1,0 +1,151 @@
+package orchestrator
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"time"
+
+	"go.uber.org/fx"
+)
+
+// Module declares a module: an interface that the app may call at any time, a noop that answers while the module is off,
+// and a private graph that is built when it starts and released when it stops. A module without Provide and Options holds
+// only its noop: when its flag is on, its state is NotLinked.
+//
+// The result is an ordinary option of the app's graph; modules are registered flat, in any order, beside New. Mistakes in
+// the declaration are reported by fx.New, all in one error.
+func Module(name string, opts ...ModuleOption) fx.Option {
+	s := &spec{name: name, timeouts: defaultTimeouts()}
+	for _, o := range opts {
+		o.applyModule(s)
+	}
+	return s.parentOptions()
+}
+
+// ModuleOption is an option of Module. Only this package implements it.
+type ModuleOption interface{ applyModule(*spec) }
+
+type moduleOption func(*spec)
+
+func (f moduleOption) applyModule(s *spec) { f(s) }
+
+// Flag names the flag that switches the module. It is required.
+func Flag(name string) ModuleOption {
+	return moduleOption(func(s *spec) { s.flag = name })
+}
+
+// Export declares an interface that the module serves. The private graph must provide T; the app's graph gets T, made by
+// proxy, and *Live[T]. While the module does not run, both lead to noop. If noop embeds Noop, it is told which module it
+// stands for.
+func Export[T any](noop T, proxy func(*Live[T]) T) ModuleOption {
+	return moduleOption(func(s *spec) {
+		typ := reflect.TypeFor[T]()
+		if v := reflect.ValueOf(&noop).Elem(); isNillable(typ) && v.IsNil() {
+			s.invalid("export %v: the noop is nil; pass a value that answers while the module is off", typ)
+			return
+		}
+		if proxy == nil {
+			s.invalid("export %v: the proxy is nil; pass the function that makes %v from *orchestrator.Live[%v]", typ, typ, typ)
+			return
+		}
+		e := export{typ: typ, liveType: reflect.TypeFor[*Live[T]](), provide: func() (*Live[T], T) {
+			l := newLive(noop)
+			return l, proxy(l)
+		}}
+		e.noop, _ = any(noop).(boundNoop)
+		s.exports = append(s.exports, e)
+	})
+}
+
+// Import declares a value of the app's graph that the private graph needs. Needs of plain constructors and of fx.In
+// structs are inferred; Import is for those that can't be, such as parameters of annotated constructors and of functions
+// in Options.
+func Import[T any]() ModuleOption {
+	return moduleOption(func(s *spec) { s.imports = append(s.imports, key{typ: reflect.TypeFor[T]()}) })
+}
+
+// Provide adds constructors to the private graph. They run each time that the module starts. What they need and don't
+// provide themselves is imported from the app's graph.
+func Provide(constructors ...any) ModuleOption {
+	return moduleOption(func(s *spec) { s.constructors = append(s.constructors, constructors...) })
+}
+
+// Options adds any fx options to the private graph.
+func Options(opts ...fx.Option) ModuleOption {
+	return moduleOption(func(s *spec) { s.options = append(s.options, opts...) })
+}
+
+// Timeouts bounds the steps of a module's life. A zero field keeps its default.
+type Timeouts struct {
+	Start time.Duration // building the graph and all OnStart hooks; default 30 s
+	Drain time.Duration // waiting for calls in flight before the module stops; default 10 s
+	Stop  time.Duration // background goroutines and all OnStop hooks; default 10 s
+}
+
+func (t Timeouts) applyModule(s *spec) {
+	for _, f := range []struct {
+		name string
+		from time.Duration
+		to   *time.Duration
+	}{{"Start", t.Start, &s.timeouts.Start}, {"Drain", t.Drain, &s.timeouts.Drain}, {"Stop", t.Stop, &s.timeouts.Stop}} {
+		switch {
+		case f.from < 0:
+			s.invalid("Timeouts.%s: %v is negative", f.name, f.from)
+		case f.from > 0:
+			*f.to = f.from
+		}
+	}
+}
+
+func defaultTimeouts() Timeouts {
+	return Timeouts{Start: 30 * time.Second, Drain: 10 * time.Second, Stop: 10 * time.Second}
+}
+
+// spec is a module as declared. It is not changed after Module returned.
+type spec struct {
+	name, flag   string
+	exports      []export
+	imports      []key
+	constructors []any
+	options      []fx.Option
+	timeouts     Timeouts
+	errs         []error
+}
+
+type export struct {
+	typ, liveType reflect.Type
+	provide       any // func() (*Live[T], T)
+	noop          boundNoop
+}
+
+func (s *spec) linked() bool { return len(s.constructors)+len(s.options) > 0 }
+
+func (s *spec) invalid(format string, args ...any) {
+	s.errs = append(s.errs, fmt.Errorf("module %q: "+format, append([]any{s.name}, args...)...))
+}
+
+// identifier is what module and flag names look like: they appear in URLs, metrics and environment variables.
+var identifier = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([-._/][A-Za-z0-9]+)*$`)
+
+// validate returns all that is wrong with the declaration itself, joined.
+func (s *spec) validate() error {
+	errs := s.errs
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("module %q: "+format, append([]any{s.name}, args...)...))
+	}
+	if !identifier.MatchString(s.name) {
+		wrong("bad name: allowed are letters, digits and single '-', '.', '_' or '/' between them, starting with a letter")
+	}
+	switch {
+	case s.flag == "":
+		wrong("no flag: add orchestrator.Flag(\"name\")")
+	case !identifier.MatchString(s.flag):
+		wrong("bad flag name %q: allowed are letters, digits and single '-', '.', '_' or '/' between them, starting with a letter", s.flag)
+	}
+	if len(s.exports) == 0 && len(s.errs) == 0 {
+		wrong("no export: add orchestrator.Export[T](noop, proxy), so that the app can reach the module")
+	}
+	return errors.Join(errs...)
+}

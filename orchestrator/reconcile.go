@@ -1,0 +1,279 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// loop is the reconciler: it compares what the gate wants with what runs, starts the transitions that close the gap, and
+// sleeps until something may have changed. It is level-triggered: it acts on the latest decisions only, however often and
+// in whatever order they changed. It ends when the app stops and no module runs any more.
+func (o *Orchestrator) loop() {
+	defer close(o.loopDone)
+	defer o.transitions.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		retryAt, done := o.pass(time.Now())
+		if done {
+			return
+		}
+		var retry <-chan time.Time
+		if !retryAt.IsZero() {
+			timer.Reset(time.Until(retryAt))
+			retry = timer.C
+		}
+		select {
+		case <-o.kick:
+		case <-retry:
+		}
+	}
+}
+
+// pass reconciles every module once. It never blocks: transitions run on goroutines of their own, at most one for each
+// module. It returns when the next retry is due, and whether the engine has finished.
+func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.passed = o.asked
+	defer o.broadcast()
+	done = o.stopping
+	for _, m := range o.modules {
+		m.decision = o.gate.Decide(m.spec.flag)
+		wanted, reason := o.wanted(m)
+		switch {
+		case m.busy:
+			if !wanted && m.cancelStart != nil {
+				m.cancelStart()
+			}
+		case m.state == Running && wanted && m.failure == nil:
+			m.reason = reason
+		case m.state == Running:
+			o.beginStop(m, reason)
+		case !wanted:
+			if m.state == Failed {
+				m.lastError, m.failures = nil, 0
+			}
+			o.enter(m, Off, reason)
+		case !m.spec.linked():
+			o.enter(m, NotLinked, reason+", but this binary holds only the noop of the module")
+		case m.state == Failed && now.Before(m.retryAt):
+			if retryAt.IsZero() || m.retryAt.Before(retryAt) {
+				retryAt = m.retryAt
+			}
+		case m.hangs():
+			m.retryAt = now.Add(o.settings.retryMax)
+			o.enter(m, Failed, fmt.Sprintf("not started again, because an earlier run has not ended: %v", m.hung))
+		default:
+			o.beginStart(m, reason)
+		}
+		if m.busy || m.state == Running {
+			done = false
+		}
+	}
+	return retryAt, done
+}
+
+// wanted says whether the module should run, and why.
+func (o *Orchestrator) wanted(m *module) (bool, string) {
+	d := m.decision
+	switch {
+	case o.stopping:
+		return false, "the app is stopping"
+	case d.Enabled && d.Variant != "on" && d.Variant != "":
+		return false, fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: on, off)", m.spec.flag, d.Variant)
+	case d.Enabled:
+		return true, fmt.Sprintf("flag %q is on (%s)", m.spec.flag, d.Source)
+	default:
+		return false, fmt.Sprintf("flag %q is off (%s)", m.spec.flag, d.Source)
+	}
+}
+
+// enter records that the module is in a state. The caller holds mu.
+func (o *Orchestrator) enter(m *module, to State, reason string) {
+	from := m.state
+	m.state, m.reason = to, reason
+	if from == to {
+		return
+	}
+	m.since = time.Now()
+	m.history = append(m.history, Transition{At: m.since, From: from, To: to, Reason: reason})
+	if extra := len(m.history) - historyLength; extra > 0 {
+		m.history = append([]Transition{}, m.history[extra:]...)
+	}
+	switch to {
+	case Failed:
+		o.log.Error("module failed; its noop serves", "module", m.spec.name, "error", m.lastError, "retry", time.Until(m.retryAt).Round(time.Millisecond))
+	case NotLinked:
+		o.log.Warn("module is not linked", "module", m.spec.name, "reason", reason)
+	default:
+		o.log.Info("module "+string(to), "module", m.spec.name, "from", string(from), "reason", reason)
+	}
+	o.broadcast()
+}
+
+// transition runs fn, which must not hold mu, as the module's only transition; finish is called with mu held.
+func (o *Orchestrator) transition(m *module, fn func(), finish func()) {
+	m.busy = true
+	o.transitions.Go(func() {
+		fn()
+		o.mu.Lock()
+		finish()
+		m.busy = false
+		o.broadcast()
+		o.mu.Unlock()
+		o.poke()
+	})
+}
+
+func (o *Orchestrator) beginStart(m *module, reason string) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), m.spec.timeouts.Start,
+		fmt.Errorf("not started within %v", m.spec.timeouts.Start))
+	ctx, giveUp := context.WithCancelCause(ctx)
+	m.cancelStart = func() { giveUp(errNoLongerWanted) }
+	m.failure = nil
+	o.enter(m, Starting, reason)
+
+	var g *graph
+	var err error
+	o.transition(m, func() {
+		defer cancel()
+		g, err = m.startGraph(ctx, o.shutdowner, func(cause error) { o.fail(m, cause) })
+	}, func() {
+		m.cancelStart = nil
+		if hung := (*hungError)(nil); errors.As(err, &hung) {
+			m.hung = hung
+			o.pokeWhen(hung.returned)
+		}
+		switch {
+		case err == nil:
+			m.graph = g
+			m.generation++
+			m.runningFrom = time.Now()
+			for i, s := range m.slots {
+				s.publish(g.values[i])
+			}
+			o.enter(m, Running, reason)
+		case errors.Is(context.Cause(ctx), errNoLongerWanted):
+			o.enter(m, Off, "the start was given up: no longer wanted")
+		default:
+			o.failed(m, err)
+		}
+	})
+}
+
+var errNoLongerWanted = errors.New("no longer wanted")
+
+// beginStop puts the noop back, waits for the calls in flight, and stops the private graph. Afterwards the module is Off,
+// or Failed if a failure was the cause.
+func (o *Orchestrator) beginStop(m *module, reason string) {
+	g, failure := m.graph, m.failure
+	m.graph, m.failure = nil, nil
+	if failure != nil {
+		reason = failure.Error()
+	}
+	if time.Since(m.runningFrom) > o.settings.retryMax {
+		m.failures = 0
+	}
+	var old []retired
+	for _, s := range m.slots {
+		if r := s.retract(); r != nil {
+			old = append(old, r)
+		}
+	}
+	o.enter(m, Draining, reason)
+
+	var err error
+	o.transition(m, func() {
+		o.drain(m, g, old)
+		o.mu.Lock()
+		o.enter(m, Stopping, reason)
+		o.mu.Unlock()
+		ctx, cancel := context.WithTimeoutCause(context.Background(), m.spec.timeouts.Stop,
+			fmt.Errorf("not stopped within %v", m.spec.timeouts.Stop))
+		defer cancel()
+		err = g.stop(ctx)
+	}, func() {
+		if hung := (*hungError)(nil); errors.As(err, &hung) {
+			m.hung = hung
+			o.pokeWhen(hung.returned)
+		}
+		if err != nil {
+			o.log.Error("module did not stop cleanly", "module", m.spec.name, "error", err)
+		}
+		if failure != nil {
+			o.failed(m, failure)
+			return
+		}
+		m.lastError = err
+		o.enter(m, Off, reason)
+	})
+}
+
+// drain waits until no call is left on the retired values, at most for the drain timeout; then it cancels the contexts of
+// those that are left, gives them a moment, and goes on.
+func (o *Orchestrator) drain(m *module, g *graph, old []retired) {
+	ctx, cancel := context.WithTimeout(context.Background(), m.spec.timeouts.Drain)
+	defer cancel()
+	for i, v := range g.values {
+		d, ok := v.(Drainer)
+		if !ok || slices.ContainsFunc(g.values[:i], func(earlier any) bool { return same(earlier, v) }) {
+			continue
+		}
+		if err := await(ctx, hookGrace, "Drain", func() error { return d.Drain(ctx) }, nil); err != nil {
+			o.log.Warn("module did not drain cleanly", "module", m.spec.name, "error", err)
+		}
+	}
+	for _, r := range old {
+		if r.drain(ctx) == nil {
+			continue
+		}
+		r.cut(&DisabledError{Module: m.spec.name, Flag: m.spec.flag, Reason: "the call did not end within the drain timeout"})
+		last, cancel := context.WithTimeout(context.Background(), cutGrace)
+		if r.drain(last) != nil {
+			o.log.Warn("module stops although calls are in flight", "module", m.spec.name, "leases", r.leases())
+		}
+		cancel()
+	}
+}
+
+// same reports whether two exports are one value, which is drained once.
+func same(a, b any) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}
+
+// cutGrace is how long calls may take to notice that their context was cancelled at the end of the drain timeout.
+const cutGrace = time.Second
+
+// failed records a failure and when to try again. The caller holds mu.
+func (o *Orchestrator) failed(m *module, err error) {
+	backoff := min(o.settings.retryMin<<min(m.failures, 16), o.settings.retryMax)
+	backoff += time.Duration(rand.Int64N(int64(backoff)/10 + 1)) // #nosec G404 -- jitter
+	m.failures++
+	m.lastError = err
+	m.retryAt = time.Now().Add(backoff)
+	o.enter(m, Failed, err.Error())
+}
+
+// fail is how a module reports that it can't serve any longer.
+func (o *Orchestrator) fail(m *module, err error) {
+	o.mu.Lock()
+	if m.failure == nil {
+		m.failure = err
+	}
+	o.mu.Unlock()
+	o.poke()
+}
+
+// pokeWhen asks for a pass when something that hung has returned. Its goroutine ends with what hangs.
+func (o *Orchestrator) pokeWhen(returned <-chan struct{}) {
+	go func() {
+		<-returned
+		o.poke()
+	}()
+}

@@ -1,0 +1,103 @@
+package orchestrator
+
+import (
+	"context"
+	"time"
+)
+
+// module is one declared module in one app. Everything from state on is guarded by the engine's mutex.
+type module struct {
+	spec    *spec
+	slots   []slot // one for each export
+	imports []imported
+	uses    []string
+
+	state    State
+	reason   string
+	since    time.Time
+	decision Decision
+	history  []Transition
+
+	busy        bool   // a transition runs
+	cancelStart func() // while it is a start: gives it up
+	graph       *graph // while Running
+	generation  uint64
+	runningFrom time.Time
+
+	failure   error     // why a Running module must stop; nil: it may run
+	lastError error     // the last failure, kept for the operator
+	failures  int       // in a row
+	retryAt   time.Time // when Failed
+	hung      *hungError
+}
+
+// historyLength is how many transitions Explain remembers.
+const historyLength = 32
+
+func newModule(s *spec) *module {
+	return &module{spec: s, state: Off, reason: "the app has not started", since: time.Now()}
+}
+
+func (m *module) bindNoops(o *Orchestrator) {
+	for _, e := range m.spec.exports {
+		if e.noop != nil {
+			e.noop.bind(&noopBinding{module: m.spec.name, flag: m.spec.flag, reason: func() string {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				return m.whyNoop()
+			}})
+		}
+	}
+}
+
+// whyNoop is what a caller who reaches the noop is told.
+func (m *module) whyNoop() string {
+	switch m.state {
+	case Running:
+		return "the module has just started; try again"
+	case Failed:
+		return "the module failed and is retried; the operator finds the cause in its status"
+	case Off:
+		return m.reason
+	default:
+		return "the module is " + string(m.state) + ": " + m.reason
+	}
+}
+
+func (m *module) leases() int64 {
+	var sum int64
+	for _, s := range m.slots {
+		sum += s.leases()
+	}
+	return sum
+}
+
+func (m *module) noopCalls() uint64 {
+	var sum uint64
+	for _, e := range m.spec.exports {
+		if e.noop != nil {
+			sum += e.noop.Calls()
+		}
+	}
+	return sum
+}
+
+// hangs reports whether something of an earlier start or stop has still not returned.
+func (m *module) hangs() bool {
+	if m.hung == nil {
+		return false
+	}
+	select {
+	case <-m.hung.returned:
+		m.hung = nil
+		return false
+	default:
+		return true
+	}
+}
+
+// Drainer is implemented by an exported value with calls that last (watches, streams, upgraded connections). Drain is
+// called once, when the noop already serves, and ends them cleanly; it returns when ctx ends at the latest.
+type Drainer interface {
+	Drain(ctx context.Context) error
+}
