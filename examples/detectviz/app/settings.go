@@ -1,0 +1,78 @@
+package app
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+//go:embed detectviz.yaml
+var builtIn []byte
+
+// Settings is the configuration of detectviz: every key that a configuration file may have. The keys toggles, context and
+// environments are read by package toggles.
+type Settings struct {
+	Context      map[string]any     `koanf:"context"`
+	Environments map[string]any     `koanf:"environments"`
+	Toggles      map[string]any     `koanf:"toggles"`
+	HTTP         HTTPSettings       `koanf:"http"`
+	DataDir      string             `koanf:"dataDir"`
+	Aggregator   AggregatorSettings `koanf:"aggregator"`
+}
+
+// HTTPSettings are those of the app's own server.
+type HTTPSettings struct {
+	Listen string `koanf:"listen"`
+}
+
+// AggregatorSettings are those of the aggregator module, whether this binary links it or not.
+type AggregatorSettings struct {
+	Listen   string          `koanf:"listen"`
+	Store    StoreSettings   `koanf:"store"`
+	Backends BackendSettings `koanf:"backends"`
+}
+
+// StoreSettings say where the aggregator keeps its objects; no endpoints: in the data directory.
+type StoreSettings struct {
+	Endpoints []string `koanf:"endpoints"`
+	CAFile    string   `koanf:"caFile"`
+	CertFile  string   `koanf:"certFile"`
+	KeyFile   string   `koanf:"keyFile"`
+	Prefix    string   `koanf:"prefix"`
+}
+
+// BackendSettings limit where aggregated servers may be.
+type BackendSettings struct {
+	AllowCIDRs []string `koanf:"allowCIDRs"`
+}
+
+// defaultSettings is the schema: a key that is not in it is an error. The values come from the built-in detectviz.yaml.
+func defaultSettings() Settings {
+	instance, err := os.Hostname()
+	if err != nil {
+		instance = "localhost"
+	}
+	return Settings{
+		Context:      map[string]any{"environment": "dev", "instance": instance},
+		Environments: map[string]any{},
+		Toggles:      map[string]any{},
+	}
+}
+
+// Validate returns every problem that the app itself can see; modules check their own settings when they start.
+func (s Settings) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(s.HTTP.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("http.listen: %q: allowed is host:port, for example 127.0.0.1:8080", s.HTTP.Listen))
+	}
+	if s.DataDir == "" {
+		errs = append(errs, errors.New(`dataDir: "": a directory is required`))
+	}
+	return errors.Join(errs...)
+}
+
+// AggregatorDir is where the aggregator keeps its data, certificates and kubeconfigs.
+func (s Settings) AggregatorDir() string { return filepath.Join(s.DataDir, "aggregator") }
