@@ -148,7 +148,7 @@ func TestHangingStopHookDoesNotKeepTheOthers(t *testing.T) {
 	var firstStopped atomic.Bool
 	type first struct{}
 	a := startApp(t, g, mailerModule(
-		orchestrator.Timeouts{Stop: 100 * time.Millisecond},
+		orchestrator.Timeouts{Stop: 2 * time.Second},
 		orchestrator.Provide(
 			func(lc fx.Lifecycle) *first {
 				lc.Append(fx.StopHook(func() { firstStopped.Store(true) }))
@@ -238,7 +238,7 @@ func TestAppStopDuringStart(t *testing.T) {
 	var started, stopped atomic.Int32
 	entered := make(chan struct{})
 	var orch *orchestrator.Orchestrator
-	app := fxtest.New(t, fx.NopLogger, fx.StartTimeout(100*time.Millisecond),
+	app := fxtest.New(t, fx.NopLogger, fx.StartTimeout(2*time.Second),
 		fx.Provide(func() orchestrator.Gate { return g }), orchestrator.New(), fx.Populate(&orch),
 		mailerModule(orchestrator.Provide(func(lc fx.Lifecycle) mailer {
 			lc.Append(fx.Hook{

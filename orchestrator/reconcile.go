@@ -39,12 +39,20 @@ func (o *Orchestrator) loop() {
 // module. It returns when the next retry is due, and whether the engine has finished.
 func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 	o.mu.Lock()
+	asked := o.asked
+	o.mu.Unlock()
+	// The gate is asked without mu held: it may notify under a lock of its own, which leads to poke.
+	decisions := make([]Decision, len(o.modules))
+	for i, m := range o.modules {
+		decisions[i] = o.gate.Decide(m.spec.flag)
+	}
+	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.passed = o.asked
+	o.passed = asked
 	defer o.broadcast()
 	done = o.stopping
-	for _, m := range o.modules {
-		m.decision = o.gate.Decide(m.spec.flag)
+	for i, m := range o.modules {
+		m.decision = decisions[i]
 		wanted, reason := o.wanted(m)
 		switch {
 		case m.busy:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/fx"
+	"go.uber.org/fx/fxtest"
 
 	"github.com/detectviz/switchyard/orchestrator"
 )
@@ -255,6 +256,43 @@ func TestFlipsCoalesceToTheLastValue(t *testing.T) {
 		}
 		a.requireState(t, want)
 	}
+}
+
+// lockedGate calls its subscribers, and decides, under one lock.
+type lockedGate struct {
+	mu     sync.Mutex
+	on     bool
+	notify func()
+}
+
+func (g *lockedGate) Declare(...orchestrator.FlagDeclaration) error { return nil }
+
+func (g *lockedGate) Subscribe(notify func()) func() { g.notify = notify; return func() {} }
+
+func (g *lockedGate) Decide(flag string) orchestrator.Decision {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return orchestrator.Decision{Flag: flag, Enabled: g.on}
+}
+
+func (g *lockedGate) set(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.on = on
+	g.notify()
+}
+
+func TestGateMayNotifyUnderItsLock(t *testing.T) {
+	t.Parallel()
+	g := &lockedGate{}
+	var orch *orchestrator.Orchestrator
+	a := fxtest.New(t, fx.NopLogger, fx.Provide(func() orchestrator.Gate { return g }), orchestrator.New(), fx.Populate(&orch),
+		mailerModule(orchestrator.Provide(func() mailer { return mailerFunc(func(context.Context) error { return nil }) })))
+	a.RequireStart()
+	for i := range 500 {
+		g.set(i%2 == 0)
+	}
+	a.RequireStop()
 }
 
 func TestToggleFromInsideACall(t *testing.T) {
