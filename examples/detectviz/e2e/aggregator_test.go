@@ -229,7 +229,7 @@ func startWatch(t *testing.T, k *kubectl, resource string) *watch {
 			w.events <- lines.Text()
 		}
 		err := c.Wait()
-		if text := strings.TrimSpace(errs.String()); err != nil || text != "" {
+		if text := complaints(errs.String()); err != nil || text != "" {
 			err = fmt.Errorf("%v: %s", err, text) //nolint:errorlint // err may be nil
 		}
 		w.ended <- err
@@ -262,4 +262,15 @@ func (w *watch) end() error {
 		w.t.Fatal("the watch did not end")
 		return nil
 	}
+}
+
+// complaints is what kubectl printed on standard error, without the warnings that the sample server sends about itself.
+func complaints(stderr string) string {
+	var rest []string
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, "Warning: wardle.example.com/") {
+			rest = append(rest, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(rest, "; ")
 }
