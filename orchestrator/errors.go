@@ -13,11 +13,11 @@ var ErrDisabled = errors.New("module is disabled")
 type DisabledError struct {
 	Module string // for example "aggregator"
 	Flag   string // the flag that switches it
-	Reason string // why the noop serves, for people: "flag is off (file detectviz.yaml)"
+	Reason string // why the noop serves, for people: `flag "mail" is off (file detectviz.yaml:3)`
 }
 
 func (e *DisabledError) Error() string {
-	return fmt.Sprintf("module %q is disabled: flag %q: %s", e.Module, e.Flag, e.Reason)
+	return fmt.Sprintf("module %q is disabled: %s", e.Module, e.Reason)
 }
 
 // Is reports whether target is ErrDisabled.

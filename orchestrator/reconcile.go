@@ -241,7 +241,7 @@ func (o *Orchestrator) drain(m *module, g *graph, old []retired) {
 		if r.drain(ctx) == nil {
 			continue
 		}
-		r.cut(&DisabledError{Module: m.spec.name, Flag: m.spec.flag, Reason: "the call did not end within the drain timeout"})
+		r.cut(&DisabledError{Module: m.spec.name, Flag: m.spec.flag, Reason: "the call did not end within the drain timeout of the module"})
 		last, cancel := context.WithTimeout(context.Background(), cutGrace)
 		if r.drain(last) != nil {
 			o.log.Warn("module stops although calls are in flight", "module", m.spec.name, "leases", r.leases())

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -54,13 +55,13 @@ func (m *module) bindNoops(o *Orchestrator) {
 func (m *module) whyNoop() string {
 	switch m.state {
 	case Running:
-		return "the module has just started; try again"
-	case Failed:
-		return "the module failed and is retried; the operator finds the cause in its status"
+		return "it has just started; try again"
+	case Failed: // the cause is for the operator, who finds it in the status
+		return fmt.Sprintf("flag %q is on, but the module failed and is retried", m.spec.flag)
 	case Off:
 		return m.reason
 	default:
-		return "the module is " + string(m.state) + ": " + m.reason
+		return "it is " + string(m.state) + ": " + m.reason
 	}
 }
 

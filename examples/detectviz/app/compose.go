@@ -8,10 +8,10 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
-	toggles "github.com/detectviz/switchyard/internal/tg"
 	"github.com/detectviz/switchyard/modules/aggregator"
 	"github.com/detectviz/switchyard/orchestrator"
 	"github.com/detectviz/switchyard/orchestrator/console"
+	"github.com/detectviz/switchyard/toggles"
 )
 
 // running is what serve reports on once the app has started.

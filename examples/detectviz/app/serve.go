@@ -6,12 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"go.uber.org/fx"
 
-	toggles "github.com/detectviz/switchyard/internal/tg"
 	"github.com/detectviz/switchyard/orchestrator"
+	"github.com/detectviz/switchyard/toggles"
 )
 
 // serveOptions are the command line of serve.
@@ -33,25 +34,28 @@ func (o *serveOptions) addTo(f *pflag.FlagSet) {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
-// source loads the configuration for the first time.
-func (o *serveOptions) source(log *slog.Logger) (*toggles.Source[Settings], error) {
-	text := map[string]string{}
-	for key, value := range map[string]string{"dataDir": o.dataDir, "http.listen": o.http} {
-		if value != "" {
-			text[key] = value
+// open loads the configuration.
+func (o *serveOptions) open(log *slog.Logger) (*toggles.Source[Settings], error) {
+	sets := slices.Clone(o.set)
+	for _, flag := range []struct{ key, value string }{{"dataDir", o.dataDir}, {"http.listen", o.http}} {
+		if flag.value != "" {
+			sets = append(sets, flag.key+"="+flag.value)
 		}
 	}
-	return toggles.NewSource(toggles.Options[Settings]{
+	return toggles.Open(toggles.Options[Settings]{
 		Defaults:    defaultSettings(),
-		BuiltIn:     builtIn,
-		BuiltInName: "detectviz.yaml",
+		BuiltIn:     toggles.Document{Name: "detectviz.yaml", Data: builtIn},
 		Files:       o.files,
 		EnvPrefix:   "DETECTVIZ_",
-		Set:         o.set,
-		Text:        text,
+		Sets:        sets,
 		Environment: o.environment,
-		Validate:    Settings.Validate,
-	}, log)
+		Logger:      log,
+		OnReload: func(_ *toggles.Loaded[Settings], changed []string) {
+			if len(changed) > 0 {
+				log.Warn("settings changed that take effect when detectviz is started again", "keys", changed)
+			}
+		},
+	})
 }
 
 // serve runs the app until ctx ends, or until a module ends it.
@@ -61,9 +65,12 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer, module
 		return &usageError{fmt.Errorf("--log-level: %q: allowed are debug, info, warn and error", o.logLevel)}
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	source, err := o.source(log)
+	source, err := o.open(log)
 	if err != nil {
 		return err
+	}
+	if keys := source.Loaded.Settings.unsupported(); len(keys) > 0 {
+		log.Warn("settings that this version does not support are set; nothing is done with them", "keys", keys)
 	}
 	var r running
 	app := compose(source, log, modules, &r)
@@ -75,18 +82,26 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer, module
 	if err := app.Start(starting); err != nil {
 		return err
 	}
-	if err := announce(stdout, source.Environment(), r); err != nil {
+	if err := announce(stdout, source.Loaded.Environment, r); err != nil {
 		return err
 	}
-	ended := app.Wait()
+	ended := app.Wait() // of a module that ends the app, or of the signal that ends ctx too
+	exitCode := 0
 	select {
 	case <-ctx.Done():
-	case signal := <-ended:
-		log.Info("a module ends the app", "exitCode", signal.ExitCode)
+	case end := <-ended:
+		exitCode = end.ExitCode
 	}
+	log.Info("detectviz stops")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	return app.Stop(stopping)
+	if err := app.Stop(stopping); err != nil {
+		return err
+	}
+	if exitCode != 0 {
+		return fmt.Errorf("a module ended the app with exit code %d", exitCode)
+	}
+	return nil
 }
 
 // announce prints what runs and how to reach it.

@@ -20,6 +20,7 @@ type Settings struct {
 	Toggles      map[string]any     `koanf:"toggles"`
 	HTTP         HTTPSettings       `koanf:"http"`
 	DataDir      string             `koanf:"dataDir"`
+	Flags        FlagsSettings      `koanf:"flags"`
 	Aggregator   AggregatorSettings `koanf:"aggregator"`
 }
 
@@ -32,7 +33,26 @@ type HTTPSettings struct {
 type AggregatorSettings struct {
 	Listen   string          `koanf:"listen"`
 	Store    StoreSettings   `koanf:"store"`
+	Services string          `koanf:"services"`
 	Backends BackendSettings `koanf:"backends"`
+}
+
+// FlagsSettings name sources of flags besides the toggles of the configuration.
+type FlagsSettings struct {
+	Files []string      `koanf:"files"`
+	OFREP OFREPSettings `koanf:"ofrep"`
+	Etcd  EtcdSettings  `koanf:"etcd"`
+}
+
+// OFREPSettings name a flag service.
+type OFREPSettings struct {
+	URL string `koanf:"url"`
+}
+
+// EtcdSettings name an etcd cluster that holds flags.
+type EtcdSettings struct {
+	Endpoints []string `koanf:"endpoints"`
+	Prefix    string   `koanf:"prefix"`
 }
 
 // StoreSettings say where the aggregator keeps its objects; no endpoints: in the data directory.
@@ -55,11 +75,7 @@ func defaultSettings() Settings {
 	if err != nil {
 		instance = "localhost"
 	}
-	return Settings{
-		Context:      map[string]any{"environment": "dev", "instance": instance},
-		Environments: map[string]any{},
-		Toggles:      map[string]any{},
-	}
+	return Settings{Context: map[string]any{"environment": "dev", "instance": instance}}
 }
 
 // Validate returns every problem that the app itself can see; modules check their own settings when they start.
@@ -72,6 +88,26 @@ func (s Settings) Validate() error {
 		errs = append(errs, errors.New(`dataDir: "": a directory is required`))
 	}
 	return errors.Join(errs...)
+}
+
+// unsupported lists the settings that are set although this version does nothing with them. They are keys already, so that
+// one file serves this version and the next ones.
+func (s Settings) unsupported() []string {
+	var keys []string
+	for _, key := range []struct {
+		name string
+		set  bool
+	}{
+		{"flags.files", len(s.Flags.Files) > 0},
+		{"flags.ofrep.url", s.Flags.OFREP.URL != ""},
+		{"flags.etcd.endpoints", len(s.Flags.Etcd.Endpoints) > 0},
+		{"aggregator.services", s.Aggregator.Services != ""},
+	} {
+		if key.set {
+			keys = append(keys, key.name)
+		}
+	}
+	return keys
 }
 
 // AggregatorDir is where the aggregator keeps its data, certificates and kubeconfigs.

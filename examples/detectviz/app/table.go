@@ -41,7 +41,7 @@ func writeExplanation(w io.Writer, e orchestrator.Explanation) error {
 	if d.ErrorCode != "" {
 		line("  error", d.ErrorCode+" "+d.Error)
 	}
-	line("  decided by", fmt.Sprintf("%s: %s", d.Layer, d.Source))
+	line("  decided by", d.Source)
 	line("  at", d.At.Local().Format(time.DateTime))
 	line("generation", e.Generation)
 	line("leases", e.Leases)
