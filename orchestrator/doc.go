@@ -21,20 +21,24 @@
 //
 // # The life of a module
 //
-//	Off ──flag on──▶ Starting ──▶ Running ──flag off──▶ Draining ──▶ Stopping ──▶ Off
-//	 │                  │             │
-//	 │                  └──▶ Failed ◀─┘   the noop serves; the start is retried with backoff
+//	Off ──flag on──▶ Waiting ──requirements run──▶ Starting ──▶ Running ──flag off──▶ Draining ──▶ Stopping ──▶ Off
+//	 │                                                │             │
+//	 │                                                └──▶ Failed ◀─┘   the noop serves; the start is retried with backoff
 //	 └─ NotLinked: the flag is on, but the binary holds only the noop
 //
 // Consumers get the noop in every state but Running. While a module is off, none of its private constructors has run:
 // there is no goroutine, no port and no file of it.
 //
+//   - Waiting: a module that this one Requires does not run, or one that it Uses is just starting.
 //   - Starting: a child fx.App is built from the module's constructors, with the imports bridged in, and its OnStart hooks
 //     run. An error, a panic or a timeout undoes what was started, in reverse, and the module is Failed.
 //   - Running: the values that the private graph exports are published; from now on calls reach them.
 //   - Draining: the noop is published first, so new calls reach it at once. Then Drain is called on an exported value that
 //     has it, and the engine waits until no lease is left, at most for the drain timeout.
 //   - Stopping: the module's goroutines (see Owner) end, then its OnStop hooks run in reverse.
+//
+// Modules start after what they require and stop before it. When a requirement goes, so does the module, and comes back
+// with it.
 //
 // # Who calls what
 //

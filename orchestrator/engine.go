@@ -46,7 +46,7 @@ type Orchestrator struct {
 	gate       Gate
 	log        *slog.Logger
 	shutdowner fx.Shutdowner
-	modules    []*module // sorted by name; fixed after construction
+	modules    []*module // in the order of their edges, requirements first, ties by name; fixed after construction
 
 	kick        chan struct{} // capacity 1: something may have changed
 	loopDone    chan struct{}
@@ -85,13 +85,12 @@ func newOrchestrator(p engineParams) (*Orchestrator, error) {
 		loopDone:   make(chan struct{}),
 		changed:    make(chan struct{}),
 	}
-	slices.SortFunc(o.modules, func(a, b *module) int { return strings.Compare(a.spec.name, b.spec.name) })
+	slices.SortFunc(o.modules, byName)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	for _, m := range o.modules {
 		m.bindNoops(o)
-		m.uses = o.softEdges(m)
 	}
 	p.Lifecycle.Append(fx.Hook{OnStart: o.start, OnStop: o.stop})
 	return o, nil
@@ -118,21 +117,8 @@ func (o *Orchestrator) validate() error {
 			errs = append(errs, m.validateGraph())
 		}
 	}
-	errs = append(errs, o.gate.Declare(flags...))
+	errs = append(errs, o.link(), o.gate.Declare(flags...))
 	return errors.Join(errs...)
-}
-
-// softEdges names the modules whose exports m imports.
-func (o *Orchestrator) softEdges(m *module) []string {
-	uses := []string{}
-	for _, other := range o.modules {
-		if other != m && slices.ContainsFunc(m.imports, func(i imported) bool {
-			return slices.ContainsFunc(other.spec.exports, func(e export) bool { return i.key.typ == e.typ || i.key.typ == e.liveType })
-		}) {
-			uses = append(uses, other.spec.name)
-		}
-	}
-	return uses
 }
 
 func (o *Orchestrator) start(ctx context.Context) error {

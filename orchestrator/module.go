@@ -77,6 +77,18 @@ func Options(opts ...fx.Option) ModuleOption {
 	return moduleOption(func(s *spec) { s.options = append(s.options, opts...) })
 }
 
+// Requires names modules without which this one can't run. While one of them does not run, this one is Waiting and its noop
+// serves; it stops before they do.
+func Requires(modules ...string) ModuleOption {
+	return moduleOption(func(s *spec) { s.requires = append(s.requires, modules...) })
+}
+
+// Uses names modules that this one works better with, but also without. At boot it starts after them, and when the app
+// stops it stops before them. Importing another module's export is such an edge by itself.
+func Uses(modules ...string) ModuleOption {
+	return moduleOption(func(s *spec) { s.uses = append(s.uses, modules...) })
+}
+
 // Timeouts bounds the steps of a module's life. A zero field keeps its default.
 type Timeouts struct {
 	Start time.Duration // building the graph and all OnStart hooks; default 30 s
@@ -110,6 +122,8 @@ type spec struct {
 	imports      []key
 	constructors []any
 	options      []fx.Option
+	requires     []string
+	uses         []string
 	timeouts     Timeouts
 	errs         []error
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,25 +52,42 @@ func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 	o.passed = asked
 	defer o.broadcast()
 	done = o.stopping
-	for i, m := range o.modules {
+	for i, m := range o.modules { // requirements first
 		m.decision = decisions[i]
-		wanted, reason := o.wanted(m)
+		m.wanted, m.why = o.decide(m)
+	}
+	for _, m := range o.modules {
+		lacks := m.lacks()
 		switch {
 		case m.busy:
-			if !wanted && m.cancelStart != nil {
+			if m.cancelStart != nil && (!m.wanted || lacks != nil) {
 				m.cancelStart()
 			}
-		case m.state == Running && wanted && m.failure == nil:
-			m.reason = reason
+		case m.state == Running && m.failure != nil:
+			o.beginStop(m, m.failure.Error())
+		case m.state == Running && m.wanted && lacks == nil:
+			m.reason = m.why
 		case m.state == Running:
-			o.beginStop(m, reason)
-		case !wanted:
+			reason := m.why
+			if m.wanted {
+				reason = m.waitsFor(lacks)
+			}
+			if first := m.holdsUp(); len(first) > 0 {
+				m.reason = fmt.Sprintf("%s; it stops after %s", reason, strings.Join(first, ", "))
+			} else {
+				o.beginStop(m, reason)
+			}
+		case !m.wanted && !o.stopping && m.decision.Enabled && m.spec.linked() && lacks != nil:
+			o.enter(m, Waiting, m.why)
+		case !m.wanted && !o.stopping && m.decision.Enabled && !m.spec.linked():
+			o.enter(m, NotLinked, m.why)
+		case !m.wanted:
 			if m.state == Failed {
 				m.lastError, m.failures = nil, 0
 			}
-			o.enter(m, Off, reason)
-		case !m.spec.linked():
-			o.enter(m, NotLinked, reason+", but this binary holds only the noop of the module")
+			o.enter(m, Off, m.why)
+		case lacks != nil:
+			o.enter(m, Waiting, m.waitsFor(lacks))
 		case m.state == Failed && now.Before(m.retryAt):
 			if retryAt.IsZero() || m.retryAt.Before(retryAt) {
 				retryAt = m.retryAt
@@ -77,29 +95,44 @@ func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 		case m.hangs():
 			m.retryAt = now.Add(o.settings.retryMax)
 			o.enter(m, Failed, fmt.Sprintf("not started again, because an earlier run has not ended: %v", m.hung))
+		case m.comesAfter() != nil:
+			o.enter(m, Waiting, fmt.Sprintf("%s; it starts after %s", m.why, m.comesAfter().spec.name))
 		default:
-			o.beginStart(m, reason)
+			o.beginStart(m, m.why)
 		}
-		if m.busy || m.state == Running {
+		if m.active() {
 			done = false
 		}
 	}
 	return retryAt, done
 }
 
-// wanted says whether the module should run, and why.
-func (o *Orchestrator) wanted(m *module) (bool, string) {
+// decide says whether the module should run, and why. What it requires has been decided before.
+func (o *Orchestrator) decide(m *module) (wanted bool, why string) {
 	d := m.decision
 	switch {
 	case o.stopping:
 		return false, "the app is stopping"
 	case d.Enabled && d.Variant != "on" && d.Variant != "":
 		return false, fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: on, off)", m.spec.flag, d.Variant)
-	case d.Enabled:
-		return true, fmt.Sprintf("flag %q is on (%s)", m.spec.flag, d.Source)
-	default:
+	case !d.Enabled:
 		return false, fmt.Sprintf("flag %q is off (%s)", m.spec.flag, d.Source)
 	}
+	why = fmt.Sprintf("flag %q is on (%s)", m.spec.flag, d.Source)
+	if !m.spec.linked() {
+		return false, why + ", but this binary holds only the noop of the module"
+	}
+	for _, r := range m.requires {
+		if !r.wanted {
+			return false, fmt.Sprintf("%s, but it requires %q: %s", why, r.spec.name, r.why)
+		}
+	}
+	return true, why
+}
+
+// waitsFor says which requirement keeps a wanted module from running.
+func (m *module) waitsFor(r *module) string {
+	return fmt.Sprintf("%s, but it requires %q, which is %s", m.why, r.spec.name, r.state)
 }
 
 // enter records that the module is in a state. The caller holds mu.
@@ -178,13 +211,10 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 var errNoLongerWanted = errors.New("no longer wanted")
 
 // beginStop puts the noop back, waits for the calls in flight, and stops the private graph. Afterwards the module is Off,
-// or Failed if a failure was the cause.
+// or Failed if a failure was the cause: then modules that require it have not stopped before, and do so meanwhile.
 func (o *Orchestrator) beginStop(m *module, reason string) {
 	g, failure := m.graph, m.failure
 	m.graph, m.failure = nil, nil
-	if failure != nil {
-		reason = failure.Error()
-	}
 	if time.Since(m.runningFrom) > o.settings.retryMax {
 		m.failures = 0
 	}
@@ -228,6 +258,7 @@ func (o *Orchestrator) beginStop(m *module, reason string) {
 func (o *Orchestrator) drain(m *module, g *graph, old []retired) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.spec.timeouts.Drain)
 	defer cancel()
+	o.awaitDependants(ctx, m)
 	for i, v := range g.values {
 		d, ok := v.(Drainer)
 		if !ok || slices.ContainsFunc(g.values[:i], func(earlier any) bool { return same(earlier, v) }) {
@@ -247,6 +278,24 @@ func (o *Orchestrator) drain(m *module, g *graph, old []retired) {
 			o.log.Warn("module stops although calls are in flight", "module", m.spec.name, "leases", r.leases())
 		}
 		cancel()
+	}
+}
+
+// awaitDependants waits until the modules that require m have stopped, or ctx ends.
+func (o *Orchestrator) awaitDependants(ctx context.Context, m *module) {
+	for {
+		o.mu.Lock()
+		left, changed := m.holdsUp(), o.changed
+		o.mu.Unlock()
+		if len(left) == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			o.log.Warn("module stops although others that depend on it have not", "module", m.spec.name, "dependants", left)
+			return
+		}
 	}
 }
 

@@ -11,7 +11,13 @@ type module struct {
 	spec    *spec
 	slots   []slot // one for each export
 	imports []imported
-	uses    []string
+
+	requires, uses []*module // sorted by name
+	requiredBy     []*module
+	usedBy         []*module
+
+	wanted bool   // by its flag, and nothing that it requires is unwanted
+	why    string // ... or why not
 
 	state    State
 	reason   string
@@ -63,6 +69,46 @@ func (m *module) whyNoop() string {
 	default:
 		return "it is " + string(m.state) + ": " + m.reason
 	}
+}
+
+// active reports whether anything of the module runs.
+func (m *module) active() bool { return m.busy || m.state == Running }
+
+// holdsUp names the modules that have to stop before m does: those that require it and, when they are to stop as well, those
+// that use it.
+func (m *module) holdsUp() []string {
+	var list []string
+	for _, d := range m.requiredBy {
+		if d.active() {
+			list = append(list, d.spec.name)
+		}
+	}
+	for _, d := range m.usedBy {
+		if d.active() && !d.wanted {
+			list = append(list, d.spec.name)
+		}
+	}
+	return list
+}
+
+// lacks returns the first required module that does not serve.
+func (m *module) lacks() *module {
+	for _, r := range m.requires {
+		if !r.wanted || r.state != Running || r.failure != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// comesAfter returns a used module that is just starting: m starts when that has ended, well or not.
+func (m *module) comesAfter() *module {
+	for _, u := range m.uses {
+		if u.state == Starting {
+			return u
+		}
+	}
+	return nil
 }
 
 func (m *module) leases() int64 {

@@ -9,6 +9,7 @@ type State string
 const (
 	Off       State = "Off"       // the flag is off
 	NotLinked State = "NotLinked" // the flag is on, but this binary holds only the noop
+	Waiting   State = "Waiting"   // the flag is on, but a module that this one requires does not run
 	Starting  State = "Starting"  // the private graph is being built and started
 	Running   State = "Running"   // the real implementation serves
 	Draining  State = "Draining"  // the noop serves; calls that began earlier finish

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Status returns the status of every module, sorted by name.
@@ -14,6 +15,7 @@ func (o *Orchestrator) Status() []Status {
 	for _, m := range o.modules {
 		all = append(all, m.status())
 	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -27,6 +29,7 @@ func (o *Orchestrator) Explain(name string) (Explanation, error) {
 		for _, m := range o.modules {
 			known = append(known, m.spec.name)
 		}
+		slices.Sort(known)
 		return Explanation{}, &UnknownModuleError{Name: name, Known: known}
 	}
 	m := o.modules[i]
@@ -56,8 +59,8 @@ func (m *module) status() Status {
 		Since:          m.since,
 		Generation:     m.generation,
 		Leases:         m.leases(),
-		Requires:       []string{},
-		Uses:           m.uses,
+		Requires:       names(m.requires),
+		Uses:           names(m.uses),
 		NoopCalls:      m.noopCalls(),
 	}
 	if m.state == Running {

@@ -136,7 +136,7 @@ func TestAnnotatedHooksAndImports(t *testing.T) {
 	}
 }
 
-func TestModulesMayImportEachOther(t *testing.T) {
+func TestModulesMayImportOthers(t *testing.T) {
 	t.Parallel()
 	g := newGate("mail", "audit")
 	a := startApp(t, g,
@@ -145,7 +145,7 @@ func TestModulesMayImportEachOther(t *testing.T) {
 		})),
 		orchestrator.Module("audit", orchestrator.Flag("audit"),
 			orchestrator.Export[auditor](&noAudit{}, newLiveAuditor),
-			orchestrator.Provide(func(mailer) auditor { return auditFunc(func() error { return nil }) })))
+			orchestrator.Provide(func() auditor { return auditFunc(func() error { return nil }) })))
 	a.requireState(t, orchestrator.Running)
 	if err := a.mail.Send(t.Context()); err != nil {
 		t.Fatal(err)
