@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/fx"
 	"pgregory.net/rapid"
@@ -97,7 +98,7 @@ func TestReconcilerAgainstModel(t *testing.T) {
 		}
 		g := newGate()
 		var orch *orchestrator.Orchestrator
-		app := fx.New(fx.NopLogger, orchestrator.New(orchestrator.Retry(1, 1)), fx.Populate(&orch), fx.Provide(func() orchestrator.Gate { return g }),
+		app := fx.New(fx.NopLogger, orchestrator.New(orchestrator.Retry(2*time.Millisecond, 2*time.Millisecond)), fx.Populate(&orch), fx.Provide(func() orchestrator.Gate { return g }),
 			inYard[nameA](y, "a"), inYard[nameB](y, "b"), inYard[nameC](y, "c"), inYard[nameD](y, "d"), inYard[nameE](y, "e"), inYard[nameF](y, "f"))
 		if err := app.Start(context.Background()); err != nil {
 			t.Fatal(err)
@@ -114,7 +115,7 @@ func TestReconcilerAgainstModel(t *testing.T) {
 			case "mend":
 				y.setBroken(name, false)
 			case "settle":
-				_ = orch.Settled(context.Background())
+				settleBriefly(orch)
 			}
 		}
 		// A module that started before it broke goes on; so mend everything, and let the states come to rest.
@@ -131,7 +132,7 @@ func TestReconcilerAgainstModel(t *testing.T) {
 			return on[name]
 		}
 		atRest := func() bool {
-			_ = orch.Settled(context.Background())
+			settleBriefly(orch)
 			for _, s := range orch.Status() {
 				want := orchestrator.Off
 				if model(s.Name) {
@@ -155,8 +156,15 @@ func TestReconcilerAgainstModel(t *testing.T) {
 	})
 }
 
+// settleBriefly waits for transitions. While a module is broken, its retries may keep the engine busy.
+func settleBriefly(orch *orchestrator.Orchestrator) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_ = orch.Settled(ctx)
+}
+
 func eventuallyRapid(t *rapid.T, orch *orchestrator.Orchestrator, cond func() bool) {
-	for range 2000 {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		if cond() {
 			return
 		}

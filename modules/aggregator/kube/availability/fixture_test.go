@@ -38,11 +38,10 @@ type registry struct {
 	source   *source.FakeControllerSource
 	informer cache.SharedIndexInformer
 
-	mu      sync.Mutex
-	stored  map[string]*apiregistration.APIService
-	writes  []apiregistration.APIServiceCondition
-	refuse  int // so many writes with a conflict
-	version int
+	mu     sync.Mutex
+	stored map[string]*apiregistration.APIService
+	writes []apiregistration.APIServiceCondition
+	refuse int // so many writes with a conflict
 }
 
 func newRegistry() *registry {

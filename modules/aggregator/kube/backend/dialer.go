@@ -60,7 +60,7 @@ func NewDialer(s DialSettings) *Dialer {
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(d.ctx, cancel)()
+	defer context.AfterFunc(d.ctx, cancel)() //nolint:contextcheck // The dialer's own end counts as well.
 	conn, err := d.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		if d.ctx.Err() != nil {

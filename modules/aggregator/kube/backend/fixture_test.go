@@ -115,12 +115,12 @@ func front(t testing.TB, handler http.Handler, who user.Info) *httptest.Server {
 	return server
 }
 
-// do sends a request without following redirects, and reads the answer.
-func do(t testing.TB, method, url string) (status int, body string, header http.Header) {
+// do gets a URL without following redirects, and reads the answer.
+func do(t testing.TB, url string) (status int, body string, header http.Header) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type forward struct {
 	service *service
 	target  *target
 	user    user.Info
+	quiet   bool // a failure is no news: the availability says the same
 }
 
 func (f *forward) serve(w http.ResponseWriter, r *http.Request) {
@@ -52,15 +53,14 @@ func (f *forward) checkResponse(r *http.Response) error {
 	if r.StatusCode >= 300 && r.StatusCode <= 399 && r.Header.Get("Location") != "" {
 		return errRedirect
 	}
-	for _, name := range withheldFromClient {
-		delete(r.Header, name)
-	}
+	withholdFromClient(r.Header)
 	return nil
 }
 
 // fail answers a request that the backend did not answer.
 func (f *forward) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if !errors.Is(r.Context().Err(), context.Canceled) { // the client may leave whenever it likes
+	// The client may leave whenever it likes.
+	if !f.quiet && !errors.Is(r.Context().Err(), context.Canceled) {
 		f.proxy.report(err)
 	}
 	respondError(w, r, f.service.name, err)

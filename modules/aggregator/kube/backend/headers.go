@@ -5,22 +5,8 @@ import (
 	"strings"
 )
 
-// Header names in lower case with dashes. Whatever a backend might fold into one of them is meant as well.
-var (
-	// The client must not speak in our name, nor show its credentials to the backend.
-	withheldPrefixes = [...]string{"x-remote-", "impersonate-", "x-forwarded-"}
-	withheld         = [...]string{"authorization", "proxy-authorization", "cookie", "forwarded", "audit-id", "http2-settings", "te", "x-real-ip"}
-
-	// A backend must not set state, policy or another address for ours, which all backends share.
-	withheldFromClient = [...]string{
-		"Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
-		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
-		"Alt-Svc", "Audit-Id", "Clear-Site-Data", "Set-Cookie",
-	}
-)
-
 // bearerProtocol begins the WebSocket subprotocol that carries a bearer token for a browser.
-const bearerProtocol = "base64url.bearer.authorization.k8s.io."
+const bearerProtocol = "base64url.bearer.authorization.k8s.io." //nolint:gosec // A name, not a credential.
 
 // withhold removes what a client must not tell a backend, in every spelling: servers that follow CGI turn a header's name into
 // a variable's, and "X_Remote_User" or "X.Remote.User" into the same as "X-Remote-User".
@@ -33,18 +19,33 @@ func withhold(h http.Header) {
 	withholdBearer(h)
 }
 
+// isWithheld reports whether a client would speak in our name with the header, or show its credentials to the backend.
 func isWithheld(name string) bool {
-	for _, prefix := range withheldPrefixes {
+	for _, prefix := range [...]string{"x-remote-", "impersonate-", "x-forwarded-"} {
 		if len(name) >= len(prefix) && folds(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
-	for _, whole := range withheld {
+	for _, whole := range [...]string{
+		"audit-id", "authorization", "cookie", "forwarded", "http2-settings", "proxy-authorization", "te", "x-real-ip",
+	} {
 		if folds(name, whole) {
 			return true
 		}
 	}
 	return false
+}
+
+// withholdFromClient removes what a backend must not set for our address, which all backends share: state, policy, another
+// address.
+func withholdFromClient(h http.Header) {
+	for _, name := range [...]string{
+		"Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
+		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
+		"Alt-Svc", "Audit-Id", "Clear-Site-Data", "Set-Cookie",
+	} {
+		delete(h, name)
+	}
 }
 
 // folds reports whether name becomes the canonical name if letters are put in lower case, and all but letters and digits are

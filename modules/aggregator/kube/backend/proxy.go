@@ -40,7 +40,8 @@ type ProxySettings struct {
 // A backend that fails in the middle of an answer ends the request with panic(http.ErrAbortHandler), as in net/http/httputil:
 // the client must not take the part for the whole.
 //
-// All methods are safe for concurrent use. Requests take no lock.
+// All methods are safe for concurrent use. A request takes no lock of the proxy, and for a moment the read lock of the store of
+// ExternalNames.
 type Proxy struct {
 	resolver   *Resolver
 	transports *Transports
@@ -124,7 +125,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, to *service, onlyA
 	}
 	target, err := p.find(to.reference)
 	if err != nil {
-		p.report(err)
+		if onlyAvailable {
+			p.report(err)
+		}
 		respondUnavailable(w, to.name)
 		return
 	}
@@ -134,7 +137,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, to *service, onlyA
 		r = r.WithContext(ctx)
 	}
 	flowcontrol.RequestDelegated(r.Context())
-	f := forward{proxy: p, service: to, target: target, user: who}
+	f := forward{proxy: p, service: to, target: target, user: who, quiet: !onlyAvailable}
 	f.serve(w, r)
 }
 

@@ -31,7 +31,7 @@ func wantStatus(t *testing.T, code int, body string, header http.Header, want in
 	if err := json.Unmarshal([]byte(body), &status); err != nil {
 		t.Fatalf("%d: %s: %v", code, body, err)
 	}
-	if code != want || status.Code != int32(want) || status.Reason != reason || status.Kind != "Status" || status.Status != metav1.StatusFailure {
+	if code != want || int(status.Code) != want || status.Reason != reason || status.Kind != "Status" || status.Status != metav1.StatusFailure {
 		t.Errorf("got %d, %+v; want %d, %s", code, status, want, reason)
 	}
 	if got := header.Get("Content-Type"); got != "application/json" {
@@ -82,7 +82,7 @@ func TestFailuresAreStatuses(t *testing.T) {
 			if test.nobody {
 				server = front(t, test.handler, nil)
 			}
-			status, body, header := do(t, http.MethodGet, server.URL+path)
+			status, body, header := do(t, server.URL+path)
 			wantStatus(t, status, body, header, test.want, test.reason)
 		})
 	}
@@ -128,7 +128,7 @@ func TestInadmissibleRequests(t *testing.T) {
 	if b.Hits() != 0 {
 		t.Errorf("%d hits on the backend", b.Hits())
 	}
-	if status, body, _ := do(t, http.MethodGet, server.URL+path+"/.hidden...name"); status != 200 || b.Hits() != 1 {
+	if status, body, _ := do(t, server.URL+path+"/.hidden...name"); status != 200 || b.Hits() != 1 {
 		t.Errorf("a name with dots: %d: %s", status, body)
 	}
 }
@@ -147,14 +147,14 @@ func TestRedirectsAreRefused(t *testing.T) {
 			w.WriteHeader(code)
 		})
 		server := front(t, f.proxy(t, f.apiService(b.Port)), alice)
-		status, body, header := do(t, http.MethodGet, server.URL+path)
+		status, body, header := do(t, server.URL+path)
 		wantStatus(t, status, body, header, 502, "BadGateway")
 		if header.Get("Location") != "" || b.Hits() != 1 {
 			t.Errorf("%d: location %q, %d hits", code, header.Get("Location"), b.Hits())
 		}
 	}
 	b := f.serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
-	if status, _, _ := do(t, http.MethodGet, front(t, f.proxy(t, f.apiService(b.Port)), alice).URL+path); status != 304 {
+	if status, _, _ := do(t, front(t, f.proxy(t, f.apiService(b.Port)), alice).URL+path); status != 304 {
 		t.Errorf("304 without location: got %d", status)
 	}
 	if elsewhere.Hits() != 0 {
@@ -183,7 +183,7 @@ func TestAnswerIsPassedOn(t *testing.T) {
 		_, _ = io.WriteString(w, `{"kind":"Flunder"}`)
 	})
 	server := front(t, f.proxy(t, f.apiService(b.Port)), alice)
-	status, body, header := do(t, http.MethodGet, server.URL+path+"?labelSelector=a%3Db&limit=5")
+	status, body, header := do(t, server.URL+path+"?labelSelector=a%3Db&limit=5")
 	if status != http.StatusTeapot || body != `{"kind":"Flunder"}` || b.Hits() != 1 {
 		t.Errorf("got %d %s, %d hits", status, body, b.Hits())
 	}
@@ -202,7 +202,7 @@ func TestDiscoveryIgnoresAvailabilityAndHasADeadline(t *testing.T) {
 	f := newFixture(t, backend.TransportSettings{})
 	b := f.serve(t, ok)
 	p := f.proxy(t, unavailable(f.apiService(b.Port)))
-	if status, body, _ := do(t, http.MethodGet, front(t, p.Discovery(), alice).URL+"/apis/wardle.example.com/v1alpha1"); status != 200 || b.Hits() != 1 {
+	if status, body, _ := do(t, front(t, p.Discovery(), alice).URL+"/apis/wardle.example.com/v1alpha1"); status != 200 || b.Hits() != 1 {
 		t.Errorf("got %d, %d hits: %s", status, b.Hits(), body)
 	}
 	hanging := backend.NewProxy(backend.ProxySettings{
@@ -210,7 +210,7 @@ func TestDiscoveryIgnoresAvailabilityAndHasADeadline(t *testing.T) {
 	}, f.apiService(backendtest.Hanging(t)))
 	defer hanging.Close()
 	began := time.Now()
-	status, body, header := do(t, http.MethodGet, front(t, hanging, alice).URL+"/apis/wardle.example.com/v1alpha1")
+	status, body, header := do(t, front(t, hanging, alice).URL+"/apis/wardle.example.com/v1alpha1")
 	wantStatus(t, status, body, header, 504, metav1.StatusReasonTimeout)
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("took %v", took)
@@ -313,12 +313,12 @@ func TestChangesAreFollowed(t *testing.T) {
 		b, name := backends[i%2], names[i%2]
 		f.name(t, "wardle", "127.0.0.1", name)
 		p.Update(f.apiService(b.Port))
-		if status, body, _ := do(t, http.MethodGet, server.URL+path); status != 200 || body != name {
+		if status, body, _ := do(t, server.URL+path); status != 200 || body != name {
 			t.Fatalf("%d: got %d %s, want %s", i, status, body, name)
 		}
 	}
 	p.Update(unavailable(f.apiService(backends[0].Port)))
-	if status, _, _ := do(t, http.MethodGet, server.URL+path); status != 503 {
+	if status, _, _ := do(t, server.URL+path); status != 503 {
 		t.Errorf("not available: got %d", status)
 	}
 	if got := f.transports.Kept(); got > 2 {
@@ -342,7 +342,7 @@ func TestCloseEndsRequests(t *testing.T) {
 		<-began
 		f.transports.Close()
 	}()
-	status, body, header := do(t, http.MethodGet, server.URL+path)
+	status, body, header := do(t, server.URL+path)
 	wantStatus(t, status, body, header, 503, metav1.StatusReasonServiceUnavailable)
 	<-closed
 	if _, err := f.transports.Acquire(backend.Identity{ServerName: "a"}); !errors.Is(err, backend.ErrClosed) {

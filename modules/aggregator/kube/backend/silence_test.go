@@ -105,7 +105,7 @@ func TestBlackHoleIsNoticed(t *testing.T) {
 	}
 	second := newRelay(t, to)
 	p.Update(f.apiService(portOf(t, second.listener)))
-	if status, body, _ := do(t, http.MethodGet, server.URL+path); status != 200 {
+	if status, body, _ := do(t, server.URL+path); status != 200 {
 		t.Errorf("next request: %d: %s", status, body)
 	}
 }

@@ -44,7 +44,7 @@ func TestVerifiedName(t *testing.T) {
 			f.name(t, "wardle", test.host, test.tlsServerName)
 			b := backendtest.Serve(t, backendtest.Options{Serving: f.serving, FrontProxy: f.frontProxy, Names: test.certificate}, ok)
 			server := front(t, f.proxy(t, f.apiService(b.Port)), alice)
-			status, body, _ := do(t, http.MethodGet, server.URL+path)
+			status, body, _ := do(t, server.URL+path)
 			if status != test.want {
 				t.Errorf("got %d, want %d: %s", status, test.want, body)
 			}
@@ -83,7 +83,7 @@ func TestVerifiedAuthority(t *testing.T) {
 			service := f.apiService(b.Port)
 			service.Spec.CABundle, service.Spec.InsecureSkipTLSVerify = test.caBundle(f), test.insecure
 			server := front(t, f.proxy(t, service), alice)
-			status, body, _ := do(t, http.MethodGet, server.URL+path)
+			status, body, _ := do(t, server.URL+path)
 			if status != test.want || (b.Hits() == 1) != (test.want == 200) {
 				t.Errorf("got %d with %d hits, want %d: %s", status, b.Hits(), test.want, body)
 			}
@@ -100,7 +100,7 @@ func TestOurCertificateIsRefused(t *testing.T) {
 		Serving: f.serving, Names: []string{"wardle.example.com"}, FrontProxy: backendtest.NewAuthority(t, "other"),
 	}, ok)
 	server := front(t, f.proxy(t, f.apiService(b.Port)), alice)
-	if status, body, _ := do(t, http.MethodGet, server.URL+path); status != 503 || b.Hits() != 0 {
+	if status, body, _ := do(t, server.URL+path); status != 503 || b.Hits() != 0 {
 		t.Errorf("got %d with %d hits: %s", status, b.Hits(), body)
 	}
 }
@@ -119,7 +119,7 @@ func TestClientCertificateIsReloaded(t *testing.T) {
 	server := front(t, f.proxy(t, f.apiService(b.Port)), alice)
 	get := func() string {
 		t.Helper()
-		if status, body, _ := do(t, http.MethodGet, server.URL+path); status != 200 {
+		if status, body, _ := do(t, server.URL+path); status != 200 {
 			t.Fatalf("got %d: %s", status, body)
 		}
 		mu.Lock()

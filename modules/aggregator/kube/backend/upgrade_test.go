@@ -49,6 +49,7 @@ func TestUpgrades(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Set-Cookie") != "" {
 				t.Fatalf("got %s, %v", response.Status, response.Header)
 			}
@@ -103,14 +104,18 @@ func TestDeclinedUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
 	if response.StatusCode != http.StatusForbidden || b.Hits() != 1 {
 		t.Fatalf("got %d, %d hits", response.StatusCode, b.Hits())
 	}
 	if _, err := io.WriteString(conn, "GET /smuggled HTTP/1.1\r\nHost: front\r\n\r\n"); err != nil {
 		return // closed: fine
 	}
-	if response, err = http.ReadResponse(reader, nil); err == nil && response.StatusCode != http.StatusTeapot {
-		t.Errorf("got %s", response.Status)
+	if response, err = http.ReadResponse(reader, nil); err == nil {
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusTeapot {
+			t.Errorf("got %s", response.Status)
+		}
 	}
 	if b.Hits() != 1 {
 		t.Errorf("%d hits", b.Hits())
@@ -130,7 +135,7 @@ func TestUpgradeEndsWithItsRequest(t *testing.T) {
 		ctx, end := context.WithCancel(r.Context())
 		defer end()
 		defer context.AfterFunc(drain, end)()
-		p.ServeHTTP(w, r.WithContext(ctx))
+		p.ServeHTTP(w, r.WithContext(ctx)) //nolint:contextcheck // It is the request's.
 	}), alice)
 	conn := dialRaw(t, server)
 	if _, err := io.WriteString(conn, "GET "+path+"/a/exec HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"); err != nil {
@@ -138,8 +143,12 @@ func TestUpgradeEndsWithItsRequest(t *testing.T) {
 	}
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
-	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("got %v, %v", response, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %s", response.Status)
 	}
 	cancel()
 	if _, err := reader.ReadByte(); err == nil {

@@ -1,0 +1,55 @@
+package toggles
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+)
+
+// follower applies what the watcher reads. It is used by one goroutine at a time.
+type follower[S any] struct {
+	loader  *Loader[S]
+	gate    *Gate
+	log     *slog.Logger
+	current *Loaded[S]
+}
+
+// reload loads, and applies everything or nothing.
+func (f *follower[S]) reload(contents []Content) {
+	last := f.gate.LastError()
+	loaded, err := f.load(contents)
+	if err != nil {
+		f.gate.refuse(err)
+		if last == nil || last.Error() != err.Error() {
+			f.log.Error("configuration refused; the last good one stays in force", "error", err)
+		}
+		return
+	}
+	before := f.current
+	f.current = loaded
+	f.gate.Apply(loaded.Flags)
+	changed := loaded.Changed(before)
+	f.log.Info("configuration reloaded", "changed", changed)
+	if !slices.Equal(before.Warnings, loaded.Warnings) {
+		logWarnings(f.log, loaded.Warnings)
+	}
+	if notify := f.loader.options.OnReload; notify != nil {
+		notify(loaded, changed)
+	}
+}
+
+// load contains a panic of the types that decode themselves, and of Validate: an edit of a file must not end the process.
+func (f *follower[S]) load(contents []Content) (loaded *Loaded[S], err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			loaded, err = nil, fmt.Errorf("the settings type panicked: %v", r)
+		}
+	}()
+	return f.loader.load(contents)
+}
+
+func logWarnings(log *slog.Logger, warnings []string) {
+	for _, warning := range warnings {
+		log.Warn("configuration", "warning", warning)
+	}
+}
