@@ -9,7 +9,7 @@ import (
 	"github.com/detectviz/switchyard/orchestrator"
 )
 
-type counter struct{ n int }
+type counter struct{}
 
 //go:noinline
 func (c *counter) Send(context.Context) error { return nil }

@@ -126,8 +126,8 @@ func (s *spec) allImports() []key {
 			}
 			needs = append(needs, keysOf(t.In(i))...)
 		}
-		for i := range t.NumOut() {
-			for _, k := range keysOf(t.Out(i)) {
+		for out := range t.Outs() {
+			for _, k := range keysOf(out) {
 				if k.group == "" { // a group may have members on both sides
 					provided[k.identity()] = true
 				}
@@ -150,8 +150,7 @@ func keysOf(t reflect.Type) []key {
 		return []key{{typ: t}}
 	}
 	var keys []key
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		switch {
 		case isMarker(f.Type), !f.IsExported() && !f.Anonymous:
 		case isParameterObject(f.Type):
@@ -169,8 +168,8 @@ func isParameterObject(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || isMarker(t) {
 		return false
 	}
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Anonymous && (isMarker(f.Type) || isParameterObject(f.Type)) {
+	for f := range t.Fields() {
+		if f.Anonymous && (isMarker(f.Type) || isParameterObject(f.Type)) {
 			return true
 		}
 	}

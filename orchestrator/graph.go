@@ -76,7 +76,7 @@ func (m *module) graphOptions(g *graph, app fx.Shutdowner) fx.Option {
 		if i.missing() {
 			continue
 		}
-		if logger, ok := i.value.Interface().(*slog.Logger); ok {
+		if logger, ok := reflect.TypeAssert[*slog.Logger](i.value); ok {
 			i.value = reflect.ValueOf(logger.With("module", m.spec.name))
 		}
 		opts = append(opts, i.option())

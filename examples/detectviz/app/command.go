@@ -30,7 +30,7 @@ func Main(modules ...fx.Option) int {
 // Run is Main with everything that a process has handed in. It returns when the command has finished; serve finishes when
 // ctx ends.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer, modules ...fx.Option) int {
-	root := newRoot(modules)
+	root := newRoot(modules) //nolint:contextcheck // The context travels in the command.
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -32,7 +32,7 @@ func TestSwitchTheAggregatorUnderKubectl(t *testing.T) {
 	writeConfig(t, config, aggregatorOn)
 
 	i := start(t, binary, dataDir, "--config", config)
-	i.await("aggregator", orchestrator.Running)
+	i.await(orchestrator.Running)
 	k := newKubectl(t, i.kubeconfig())
 	sample := startSampleServer(t, dataDir)
 
@@ -78,7 +78,7 @@ func TestSwitchTheAggregatorUnderKubectl(t *testing.T) {
 	if err := watch.end(); err != nil {
 		t.Errorf("the watch did not end cleanly: %v", err)
 	}
-	i.await("aggregator", orchestrator.Off)
+	i.await(orchestrator.Off)
 	requireDisabled(t, i)
 	if _, _, err := k.try("", "get", "flunders"); err == nil {
 		t.Error("kubectl still gets flunders while the aggregator is off")
@@ -96,7 +96,7 @@ func TestSwitchTheAggregatorUnderKubectl(t *testing.T) {
 
 	// On again: everything is still there.
 	writeConfig(t, config, aggregatorOn)
-	i.await("aggregator", orchestrator.Running)
+	i.await(orchestrator.Running)
 	i.eventually("the flunder is served again", func() bool {
 		out, _, err := k.try("", "get", "flunder", "first", "-o", "jsonpath={.spec.reference}")
 		return err == nil && out == "one"
@@ -109,7 +109,7 @@ func TestSwitchTheAggregatorUnderKubectl(t *testing.T) {
 		i.awaitGone(pid)
 	}
 	i = start(t, binary, dataDir, "--config", config)
-	i.await("aggregator", orchestrator.Running)
+	i.await(orchestrator.Running)
 	i.eventually("the flunder is served after kill -9", func() bool {
 		out, _, err := k.try("", "get", "flunder", "first", "-o", "jsonpath={.spec.reference}")
 		return err == nil && out == "one"
@@ -148,9 +148,9 @@ func TestCycles(t *testing.T) {
 	i := start(t, testbin.Detectviz(t), filepath.Join(t.TempDir(), "data"), "--config", config)
 	cycle := func() {
 		writeConfig(t, config, aggregatorOn)
-		i.await("aggregator", orchestrator.Running)
+		i.await(orchestrator.Running)
 		writeConfig(t, config, aggregatorOff)
-		i.await("aggregator", orchestrator.Off)
+		i.await(orchestrator.Off)
 	}
 	cycle()
 	before := i.descriptors()

@@ -17,17 +17,17 @@ func BenchmarkSwitch(b *testing.B) {
 	config := filepath.Join(b.TempDir(), "detectviz.yaml")
 	writeConfig(b, config, aggregatorOn)
 	i := start(b, testbin.Detectviz(b), filepath.Join(b.TempDir(), "data"), "--config", config)
-	i.await("aggregator", orchestrator.Running)
+	i.await(orchestrator.Running)
 	var on, off []time.Duration
 	for b.Loop() {
 		began := time.Now()
 		writeConfig(b, config, aggregatorOff)
-		i.await("aggregator", orchestrator.Off)
+		i.await(orchestrator.Off)
 		off = append(off, time.Since(began))
 
 		began = time.Now()
 		writeConfig(b, config, aggregatorOn)
-		i.await("aggregator", orchestrator.Running)
+		i.await(orchestrator.Running)
 		i.eventually("ready", func() bool { code, _ := i.get("/readyz"); return code == http.StatusOK })
 		on = append(on, time.Since(began))
 	}

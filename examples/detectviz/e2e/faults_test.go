@@ -74,7 +74,7 @@ func TestBrokenEditWhileRunning(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "detectviz.yaml")
 	writeConfig(t, config, aggregatorOff)
 	i := start(t, testbin.Minimal(t), filepath.Join(t.TempDir(), "data"), "--config", config)
-	i.await("aggregator", orchestrator.Off)
+	i.await(orchestrator.Off)
 	writeConfig(t, config, "toggles: { kubernetesAggregator: true\n")
 	i.eventually("the broken edit is reported", func() bool {
 		_, body := i.get("/readyz")
@@ -84,7 +84,7 @@ func TestBrokenEditWhileRunning(t *testing.T) {
 		t.Errorf("the aggregator is %s after a broken edit, want Off", e.State)
 	}
 	writeConfig(t, config, aggregatorOn)
-	i.await("aggregator", orchestrator.NotLinked)
+	i.await(orchestrator.NotLinked)
 	i.eventually("the report is gone", func() bool { _, body := i.get("/readyz"); return strings.Contains(body, "[+]configuration ok") })
 }
 
@@ -121,7 +121,7 @@ func TestPortInUse(t *testing.T) {
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	i.await("aggregator", orchestrator.Running)
+	i.await(orchestrator.Running)
 }
 
 // A data directory that can't be used, or that belongs to a running instance, is named within 5 s; the process stays up,
@@ -156,7 +156,7 @@ func TestDataDirectory(t *testing.T) {
 		if err := os.Remove(dataDir); err != nil {
 			t.Fatal(err)
 		}
-		i.await("aggregator", orchestrator.Running)
+		i.await(orchestrator.Running)
 	})
 	t.Run("not writable", func(t *testing.T) {
 		t.Parallel()
@@ -166,7 +166,7 @@ func TestDataDirectory(t *testing.T) {
 		t.Parallel()
 		dataDir := filepath.Join(t.TempDir(), "data")
 		first := start(t, binary, dataDir)
-		first.await("aggregator", orchestrator.Running)
+		first.await(orchestrator.Running)
 		second := start(t, binary, dataDir)
 		requireFailure(t, second, dataDir, fmt.Sprint(first.command.Process.Pid))
 		if e := first.module("aggregator"); e.State != orchestrator.Running {
@@ -175,7 +175,7 @@ func TestDataDirectory(t *testing.T) {
 		if code := first.interrupt(); code != 0 {
 			t.Errorf("exit code %d, want 0", code)
 		}
-		second.await("aggregator", orchestrator.Running)
+		second.await(orchestrator.Running)
 	})
 }
 

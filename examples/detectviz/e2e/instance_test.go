@@ -57,7 +57,7 @@ func launch(t testing.TB, binary string, args ...string) *instance {
 func launchInEnvironment(t testing.TB, binary string, environment []string, args ...string) *instance {
 	t.Helper()
 	i := &instance{t: t, output: &lockedBuffer{}, url: make(chan string, 1), exited: make(chan struct{})}
-	i.command = exec.CommandContext(context.Background(), binary, args...) //nolint:usetesting // it ends in the cleanup below
+	i.command = exec.CommandContext(context.Background(), binary, args...)
 	i.command.Dir = t.TempDir()
 	i.command.Env = environment
 	i.command.Stderr = i.output
@@ -114,7 +114,7 @@ func (i *instance) wait(limit time.Duration) int {
 
 func (i *instance) get(path string) (int, string) {
 	i.t.Helper()
-	response, err := http.Get(i.console + path) //nolint:noctx // bounded by the test
+	response, err := http.Get(i.console + path)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -136,12 +136,10 @@ func (i *instance) module(name string) orchestrator.Explanation {
 	return e
 }
 
-// await polls until the module is in a state.
-func (i *instance) await(name string, want orchestrator.State) orchestrator.Explanation {
+// await polls until the aggregator is in a state.
+func (i *instance) await(want orchestrator.State) {
 	i.t.Helper()
-	var e orchestrator.Explanation
-	i.eventually(fmt.Sprintf("%s is %s", name, want), func() bool { e = i.module(name); return e.State == want })
-	return e
+	i.eventually(fmt.Sprintf("the aggregator is %s", want), func() bool { return i.module("aggregator").State == want })
 }
 
 func (i *instance) eventually(what string, cond func() bool) {
@@ -187,7 +185,7 @@ func (i *instance) listening() []int {
 		if err != nil {
 			i.t.Fatal(err)
 		}
-		for _, line := range strings.Split(string(content), "\n") {
+		for line := range strings.SplitSeq(string(content), "\n") {
 			fields := strings.Fields(line)
 			if len(fields) > 9 && fields[3] == "0A" && sockets[fields[9]] {
 				_, hex, _ := strings.Cut(fields[1], ":")
@@ -215,7 +213,7 @@ func (i *instance) children() []int {
 		if err != nil {
 			continue // the thread has ended
 		}
-		for _, field := range strings.Fields(string(content)) {
+		for field := range strings.FieldsSeq(string(content)) {
 			pid, err := strconv.Atoi(field)
 			if err != nil {
 				i.t.Fatal(err)

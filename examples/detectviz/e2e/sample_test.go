@@ -52,7 +52,7 @@ func startSampleServer(t *testing.T, dataDir string) *sampleServer {
 	s := &sampleServer{port: freePort(t), ca: selfSigned(t, dir, tlsName)}
 	kubeconfig := filepath.Join(dataDir, "aggregator", "backend.kubeconfig")
 	log := &lockedBuffer{}
-	command := exec.CommandContext(context.Background(), binary, //nolint:usetesting // it ends in the cleanup below
+	command := exec.CommandContext(context.Background(), binary,
 		"--etcd-servers="+etcd.Endpoint(),
 		"--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(s.port),
 		"--tls-cert-file="+filepath.Join(dir, "tls.crt"), "--tls-private-key-file="+filepath.Join(dir, "tls.key"),
@@ -180,7 +180,7 @@ func (k *kubectl) run(stdin string, args ...string) string {
 }
 
 // expect runs kubectl, which must succeed and print all of want.
-func (k *kubectl) expect(stdin string, args []string, want ...string) string {
+func (k *kubectl) expect(stdin string, args []string, want ...string) {
 	k.t.Helper()
 	out := k.run(stdin, args...)
 	for _, w := range want {
@@ -188,5 +188,4 @@ func (k *kubectl) expect(stdin string, args []string, want ...string) string {
 			k.t.Errorf("kubectl %s printed\n%s\nwhich does not contain %q", strings.Join(args, " "), out, w)
 		}
 	}
-	return out
 }

@@ -59,7 +59,7 @@ func (o Options) complete() (Options, error) {
 	}
 	for i, host := range o.Hosts {
 		if strings.ContainsAny(host, " /*,\t\r\n") || (strings.Contains(host, ":") && net.ParseIP(host) == nil) {
-			problems = append(problems, fmt.Errorf("Hosts[%d]: %q: must be an IP address or a DNS name, without a port", i, host))
+			problems = append(problems, fmt.Errorf("hosts[%d]: %q: must be an IP address or a DNS name, without a port", i, host))
 		}
 	}
 	return o, errors.Join(problems...)

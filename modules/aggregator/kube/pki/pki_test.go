@@ -18,9 +18,6 @@ import (
 	"github.com/detectviz/switchyard/modules/aggregator/kube/pki"
 )
 
-// caFiles are never replaced; the others can be issued again.
-var caFiles = []string{"ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key"}
-
 func ensure(t *testing.T, dir string, opts pki.Options) *pki.Material {
 	t.Helper()
 	m, err := pki.Ensure(t.Context(), dir, opts)
@@ -419,7 +416,7 @@ func TestOptions(t *testing.T) {
 	_, err := pki.Ensure(t.Context(), t.TempDir(), pki.Options{
 		Hosts: []string{"127.0.0.1:6443", "*.example.org"}, CAValidity: -1, LeafValidity: time.Hour, RenewBefore: 2 * time.Hour,
 	})
-	for _, want := range []string{"Hosts[0]", "Hosts[1]", "CAValidity", "RenewBefore"} {
+	for _, want := range []string{"hosts[0]", "hosts[1]", "CAValidity", "RenewBefore"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want all problems, %s among them", err, want)
 		}

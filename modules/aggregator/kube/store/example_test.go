@@ -28,7 +28,7 @@ func ExampleStart() {
 		fmt.Println(err)
 		return
 	}
-	defer s.Stop(ctx)
+	defer func() { _ = s.Stop(ctx) }()
 
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.Endpoint()}, Logger: zap.NewNop()})
 	if err != nil {

@@ -136,7 +136,7 @@ func TestProcess(t *testing.T) {
 	if group, err := syscall.Getpgid(pid); err != nil || group != pid {
 		t.Errorf("process group: got %d, %v; want its own, %d", group, err, pid)
 	}
-	for _, line := range strings.Split(read("status"), "\n") {
+	for line := range strings.SplitSeq(read("status"), "\n") {
 		if strings.HasPrefix(line, "VmRSS") {
 			t.Log(line)
 		}

@@ -164,7 +164,7 @@ func TestLongPath(t *testing.T) {
 // shortTemp is a temporary directory with a short path, whatever the test's name.
 func shortTemp(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "st")
+	dir, err := os.MkdirTemp("/tmp", "st") //nolint:usetesting // That of the test is too long.
 	if err != nil {
 		t.Fatalf("temporary directory: %v", err)
 	}

@@ -19,8 +19,8 @@ func startMember(config childConfig, logger *zap.Logger) (*embed.Etcd, error) {
 	c.AdvertisePeerUrls = []url.URL{nowhere}
 	c.AdvertiseClientUrls = []url.URL{nowhere}
 	c.InitialCluster = memberName + "=" + nowhere.String()
-	c.TickMs = uint(config.Tick.Milliseconds())
-	c.ElectionMs = uint(config.Election.Milliseconds())
+	c.TickMs = uint(config.Tick.Milliseconds())         //nolint:gosec // Validated to be positive, as is the next.
+	c.ElectionMs = uint(config.Election.Milliseconds()) //nolint:gosec // See above.
 	c.QuotaBackendBytes = config.QuotaBytes
 	c.AuthToken = "" // who may open the socket may use the store
 	c.EnableGRPCGateway = false

@@ -10,5 +10,5 @@ import (
 // init function is the first, whose name is the process's.
 func nameProcess(name string) {
 	b := append([]byte(name), 0)
-	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0) //nolint:gosec // prctl(2) wants the address of the name.
 }

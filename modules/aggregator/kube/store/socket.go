@@ -26,9 +26,7 @@ type socket struct {
 // listen opens the socket in SocketDir, else in the store's directory, else in a temporary one. The lock must be held: it
 // makes a socket file that is already there a leftover.
 func listen(settings Settings, lock *dirLock) (*socket, error) {
-	if err := removeTempSocket(lock.tempSocketDir()); err != nil {
-		return nil, err
-	}
+	removeTempSocket(lock.tempSocketDir())
 	dir := settings.SocketDir
 	if dir == "" {
 		dir = settings.Dir
@@ -106,18 +104,17 @@ func (s *socket) close() error {
 }
 
 // removeTempSocket removes what a killed predecessor left. It deletes nothing but a socket and the empty directory of ours.
-func removeTempSocket(dir string) error {
+func removeTempSocket(dir string) {
 	if dir == "" || filepath.Dir(dir) != filepath.Clean(os.TempDir()) || !strings.HasPrefix(filepath.Base(dir), tempPrefix) {
-		return nil
+		return
 	}
 	info, err := os.Lstat(dir)
 	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
-		return nil
+		return
 	}
 	path := filepath.Join(dir, socketName)
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 		_ = os.Remove(path)
 	}
 	_ = os.Remove(dir) // fails on anything that is not empty; then it was not ours
-	return nil
 }

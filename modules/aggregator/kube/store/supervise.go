@@ -100,7 +100,7 @@ func (s *Store) launch(ctx context.Context, deadline time.Time) (*running, error
 	if err := awaitPredecessor(ctx, s.settings, s.dataDir); err != nil {
 		return nil, err
 	}
-	p, err := startProcess(childConfig{
+	p, err := startProcess(childConfig{ //nolint:contextcheck // The process outlives its start.
 		DataDir:     s.dataDir,
 		Tick:        s.settings.Tick,
 		Election:    s.settings.Election,
