@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/detectviz/switchyard/internal/importrules"
 )
 
 // Detectviz builds examples/detectviz and returns the program's path.
@@ -48,6 +50,9 @@ func prebuilt(t testing.TB, variable, name, pkg string) string {
 func build(t testing.TB, name, pkg string) string {
 	t.Helper()
 	root := moduleRoot(t)
+	if err := importrules.Visit(root); err != nil { // so that the test is run again when the program's sources change
+		t.Fatal(err)
+	}
 	dir := filepath.Join(root, "bin", "test")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -133,7 +133,7 @@ func TestSwitchTheAggregatorUnderKubectl(t *testing.T) {
 		_, _, err := k.try("", "label", "--overwrite", "externalname", "wardle", "killed=yes")
 		return err == nil
 	})
-	if e := i.module("aggregator"); e.State != orchestrator.Running || e.Generation != 1 {
+	if e := i.aggregator(); e.State != orchestrator.Running || e.Generation != 1 {
 		t.Errorf("the aggregator is %s in generation %d after its store was killed, want Running in 1", e.State, e.Generation)
 	}
 	if code := i.interrupt(); code != 0 {

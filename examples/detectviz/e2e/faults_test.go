@@ -80,7 +80,7 @@ func TestBrokenEditWhileRunning(t *testing.T) {
 		_, body := i.get("/readyz")
 		return strings.Contains(body, "configuration degraded") && strings.Contains(body, "detectviz.yaml:")
 	})
-	if e := i.module("aggregator"); e.State != orchestrator.Off {
+	if e := i.aggregator(); e.State != orchestrator.Off {
 		t.Errorf("the aggregator is %s after a broken edit, want Off", e.State)
 	}
 	writeConfig(t, config, aggregatorOn)
@@ -108,7 +108,7 @@ func TestPortInUse(t *testing.T) {
 	}
 
 	i = start(t, testbin.Detectviz(t), filepath.Join(t.TempDir(), "data"), "--set", "aggregator.listen="+address)
-	e := i.module("aggregator")
+	e := i.aggregator()
 	if e.State != orchestrator.Failed && e.State != orchestrator.Starting || !strings.Contains(e.Error, address) || !strings.Contains(e.Error, "in use") {
 		t.Errorf("the aggregator is %s with the error %q, want Failed and the address", e.State, e.Error)
 	}
@@ -131,8 +131,8 @@ func TestDataDirectory(t *testing.T) {
 	binary := testbin.Detectviz(t)
 	requireFailure := func(t *testing.T, i *instance, want ...string) {
 		t.Helper()
-		i.eventually("Failed", func() bool { return i.module("aggregator").Error != "" })
-		e := i.module("aggregator")
+		i.eventually("Failed", func() bool { return i.aggregator().Error != "" })
+		e := i.aggregator()
 		if since := time.Since(e.History[0].At); since > 6*time.Second {
 			t.Errorf("it took %v to fail, want at most 5 s", since)
 		}
@@ -169,7 +169,7 @@ func TestDataDirectory(t *testing.T) {
 		first.await(orchestrator.Running)
 		second := start(t, binary, dataDir)
 		requireFailure(t, second, dataDir, fmt.Sprint(first.command.Process.Pid))
-		if e := first.module("aggregator"); e.State != orchestrator.Running {
+		if e := first.aggregator(); e.State != orchestrator.Running {
 			t.Errorf("the first instance is %s, want Running", e.State)
 		}
 		if code := first.interrupt(); code != 0 {
@@ -196,14 +196,14 @@ func TestEnvironments(t *testing.T) {
 	binary := testbin.Minimal(t)
 	for environment, want := range map[string]orchestrator.State{"dev": orchestrator.NotLinked, "prod": orchestrator.Off} {
 		i := start(t, binary, t.TempDir(), "--env", environment)
-		if e := i.module("aggregator"); e.State != want {
+		if e := i.aggregator(); e.State != want {
 			t.Errorf("%s: the aggregator is %s, want %s", environment, e.State, want)
 		}
 	}
 	config := filepath.Join(t.TempDir(), "detectviz.yaml")
 	writeConfig(t, config, aggregatorOn)
 	i := start(t, binary, t.TempDir(), "--env", "prod", "--config", config)
-	if e := i.module("aggregator"); e.State != orchestrator.NotLinked || !strings.Contains(e.Source, "detectviz.yaml:1") {
+	if e := i.aggregator(); e.State != orchestrator.NotLinked || !strings.Contains(e.Source, "detectviz.yaml:1") {
 		t.Errorf("prod with a file that says on: %s from %q, want NotLinked from the file", e.State, e.Source)
 	}
 }

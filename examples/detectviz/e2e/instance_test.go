@@ -126,9 +126,10 @@ func (i *instance) get(path string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-func (i *instance) module(name string) orchestrator.Explanation {
+// aggregator returns the status of the aggregator.
+func (i *instance) aggregator() orchestrator.Explanation {
 	i.t.Helper()
-	_, body := i.get("/api/v1/modules/" + name)
+	_, body := i.get("/api/v1/modules/aggregator")
 	var e orchestrator.Explanation
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
 		i.t.Fatalf("%v in %s", err, body)
@@ -139,7 +140,7 @@ func (i *instance) module(name string) orchestrator.Explanation {
 // await polls until the aggregator is in a state.
 func (i *instance) await(want orchestrator.State) {
 	i.t.Helper()
-	i.eventually(fmt.Sprintf("the aggregator is %s", want), func() bool { return i.module("aggregator").State == want })
+	i.eventually(fmt.Sprintf("the aggregator is %s", want), func() bool { return i.aggregator().State == want })
 }
 
 func (i *instance) eventually(what string, cond func() bool) {
