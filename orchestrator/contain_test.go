@@ -113,7 +113,7 @@ func TestHangingStepIsLeftBehind(t *testing.T) {
 				}
 			}
 			a := startApp(t, newGate("mail"), mailerModule(
-				orchestrator.Timeouts{Start: 50 * time.Millisecond},
+				orchestrator.Timeouts{Start: 500 * time.Millisecond},
 				orchestrator.Provide(func(lc fx.Lifecycle) mailer {
 					lc.Append(fx.Hook{
 						OnStart: func(context.Context) error { wait("OnStart"); return nil },
@@ -284,4 +284,38 @@ func TestPrivateShutdownerEndsTheApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
+}
+
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	var stopped atomic.Int32
+	var owner atomic.Pointer[orchestrator.Owner]
+	var broken atomic.Bool
+	module := mailerModule(orchestrator.OnFailure(orchestrator.Abort),
+		orchestrator.Provide(func(lc fx.Lifecycle, o *orchestrator.Owner) (mailer, error) {
+			if broken.Load() {
+				return nil, errBroken
+			}
+			owner.Store(o)
+			lc.Append(fx.StopHook(func() { stopped.Add(1) }))
+			return mailerFunc(func(context.Context) error { return nil }), nil
+		}))
+
+	a := startApp(t, newGate("mail"), module)
+	a.requireState(t, orchestrator.Running)
+	end := a.Wait()
+	owner.Load().Fail(errBroken)
+	if signal := <-end; signal.ExitCode != 1 {
+		t.Errorf("a failure while running ended the app with exit code %d, want 1", signal.ExitCode)
+	}
+	a.RequireStop()
+	if stopped.Load() == 0 {
+		t.Error("the module was not stopped")
+	}
+
+	broken.Store(true)
+	boot := fx.New(fx.NopLogger, fx.Provide(func() orchestrator.Gate { return newGate("mail") }), orchestrator.New(), module)
+	if err := boot.Start(t.Context()); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `module "mailer"`) {
+		t.Errorf("the app started with %v, want the failure of the module", err)
+	}
 }

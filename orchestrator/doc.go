@@ -37,6 +37,8 @@
 //     has it, and the engine waits until no lease is left, at most for the drain timeout.
 //   - Stopping: the module's goroutines (see Owner) end, then its OnStop hooks run in reverse.
 //
+// A module with OnFailure(Abort) ends the app instead of being Failed.
+//
 // Modules start after what they require and stop before it. When a requirement goes, so does the module, and comes back
 // with it.
 //

@@ -56,6 +56,7 @@ type Orchestrator struct {
 	mu       sync.Mutex
 	asked    uint64        // how often a pass was asked for
 	passed   uint64        // the value of asked that the last pass has seen
+	booted   bool          // the app has started
 	stopping bool          // the app stops: no module is wanted any more
 	changed  chan struct{} // closed and replaced when anything below mu changed
 }
@@ -135,7 +136,24 @@ func (o *Orchestrator) start(ctx context.Context) error {
 	if err := o.Settled(settleCtx); err != nil {
 		o.log.Warn("modules are still starting; the app goes on with their noops", "error", err)
 	}
+	if err := o.abortBoot(); err != nil {
+		return errors.Join(err, o.stop(ctx)) // fx does not stop what failed to start
+	}
 	return nil
+}
+
+// abortBoot returns the failures of modules without which the app must not run. From now on, such a failure ends the app.
+func (o *Orchestrator) abortBoot() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.booted = true
+	var errs []error
+	for _, m := range o.modules {
+		if m.spec.onFailure == Abort && m.state == Failed {
+			errs = append(errs, fmt.Errorf("module %q: %w", m.spec.name, m.lastError))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (o *Orchestrator) stop(ctx context.Context) error {

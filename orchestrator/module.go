@@ -89,6 +89,27 @@ func Uses(modules ...string) ModuleOption {
 	return moduleOption(func(s *spec) { s.uses = append(s.uses, modules...) })
 }
 
+// FailurePolicy says what the app does when a module can't run although it should.
+type FailurePolicy int
+
+// The failure policies.
+const (
+	// Degrade is the default: the noop serves, the start is retried, the rest of the app goes on.
+	Degrade FailurePolicy = iota
+	// Abort ends the app: a failure at boot fails the start of the app, a later one shuts it down with exit code 1.
+	Abort
+)
+
+// OnFailure sets the failure policy.
+func OnFailure(policy FailurePolicy) ModuleOption {
+	return moduleOption(func(s *spec) {
+		if policy != Degrade && policy != Abort {
+			s.invalid("OnFailure(%d): allowed are orchestrator.Degrade and orchestrator.Abort", policy)
+		}
+		s.onFailure = policy
+	})
+}
+
 // Timeouts bounds the steps of a module's life. A zero field keeps its default.
 type Timeouts struct {
 	Start time.Duration // building the graph and all OnStart hooks; default 30 s
@@ -125,6 +146,7 @@ type spec struct {
 	requires     []string
 	uses         []string
 	timeouts     Timeouts
+	onFailure    FailurePolicy
 	errs         []error
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.uber.org/fx"
 )
 
 // loop is the reconciler: it compares what the gate wants with what runs, starts the transitions that close the gap, and
@@ -315,6 +317,11 @@ func (o *Orchestrator) failed(m *module, err error) {
 	m.lastError = err
 	m.retryAt = time.Now().Add(backoff)
 	o.enter(m, Failed, err.Error())
+	if m.spec.onFailure == Abort && o.booted && !o.stopping {
+		if err := o.shutdowner.Shutdown(fx.ExitCode(1)); err != nil {
+			o.log.Error("the app can't be shut down", "module", m.spec.name, "error", err)
+		}
+	}
 }
 
 // fail is how a module reports that it can't serve any longer.

@@ -29,6 +29,7 @@ func TestBootValidation(t *testing.T) {
 		"nil noop":      {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), orchestrator.Export[mailer](nil, newLiveMailer))}, want: []string{"the noop is nil"}},
 		"nil proxy":     {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), orchestrator.Export[mailer](&noMail{}, nil))}, want: []string{"the proxy is nil"}},
 		"negative time": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, orchestrator.Timeouts{Stop: -1})}, want: []string{"Timeouts.Stop"}},
+		"bad policy":    {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, orchestrator.OnFailure(7))}, want: []string{"OnFailure(7)"}},
 		"export not provided": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export,
 			orchestrator.Provide(func() *database { return nil }))}, want: []string{`module "a"`, "missing type", "mailer"}},
 		"missing import": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export,
