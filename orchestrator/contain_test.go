@@ -258,6 +258,30 @@ func TestAppStopDuringStart(t *testing.T) {
 	}
 }
 
+func TestBeginStopDuringStart(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	var orch *orchestrator.Orchestrator
+	app := fxtest.New(t, fx.NopLogger, fx.Provide(func() orchestrator.Gate { return newGate("mail") }), orchestrator.New(), fx.Populate(&orch),
+		mailerModule(orchestrator.Timeouts{Start: time.Minute}, orchestrator.Provide(func(lc fx.Lifecycle) mailer {
+			lc.Append(fx.StartHook(func(ctx context.Context) error { close(entered); <-ctx.Done(); return ctx.Err() }))
+			return mailerFunc(func(context.Context) error { return nil })
+		})))
+	go func() {
+		<-entered
+		orch.BeginStop()
+	}()
+	began := time.Now()
+	app.RequireStart()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the start returned after %v, want at once", took)
+	}
+	if s := orch.Status()[0]; s.State != orchestrator.Off {
+		t.Errorf("state %s, want Off", s.State)
+	}
+	app.RequireStop()
+}
+
 func TestAppStopStopsModules(t *testing.T) {
 	t.Parallel()
 	var stopped atomic.Int32

@@ -38,7 +38,10 @@ func Retry(minimum, maximum time.Duration) Option {
 	return func(s *engineSettings) { s.retryMin, s.retryMax = minimum, maximum }
 }
 
-type engineSettings struct{ retryMin, retryMax time.Duration }
+type engineSettings struct {
+	retryMin, retryMax time.Duration
+	dataDir            string
+}
 
 // Orchestrator is the engine. All methods are safe for concurrent use.
 type Orchestrator struct {
@@ -88,6 +91,9 @@ func newOrchestrator(p engineParams) (*Orchestrator, error) {
 	}
 	slices.SortFunc(o.modules, byName)
 	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if err := o.loadOverrides(); err != nil {
 		return nil, err
 	}
 	for _, m := range o.modules {
@@ -161,16 +167,22 @@ func (o *Orchestrator) stop(ctx context.Context) error {
 		return nil // never started
 	}
 	o.unsubscribe()
-	o.mu.Lock()
-	o.stopping = true
-	o.mu.Unlock()
-	o.poke()
+	o.BeginStop()
 	select {
 	case <-o.loopDone:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("modules did not stop in time: %s", strings.Join(o.unsettled(), ", "))
 	}
+}
+
+// BeginStop stops all modules for good and gives up starts in progress, without waiting: what stopping the app does too.
+// Called when the process is told to end while the app is still starting, it lets that start return at once.
+func (o *Orchestrator) BeginStop() {
+	o.mu.Lock()
+	o.stopping = true
+	o.mu.Unlock()
+	o.poke()
 }
 
 // poke asks for a reconcile pass. It never blocks; pokes coalesce.
@@ -198,6 +210,8 @@ func (o *Orchestrator) Settled(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-o.loopDone: // nothing will change any more
+			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("in transition: %s: %w", strings.Join(o.unsettled(), ", "), ctx.Err())
 		}

@@ -22,25 +22,25 @@ func (o *Orchestrator) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		retryAt, done := o.pass(time.Now())
+		wakeAt, done := o.pass(time.Now())
 		if done {
 			return
 		}
-		var retry <-chan time.Time
-		if !retryAt.IsZero() {
-			timer.Reset(time.Until(retryAt))
-			retry = timer.C
+		var wake <-chan time.Time
+		if !wakeAt.IsZero() {
+			timer.Reset(time.Until(wakeAt))
+			wake = timer.C
 		}
 		select {
 		case <-o.kick:
-		case <-retry:
+		case <-wake:
 		}
 	}
 }
 
 // pass reconciles every module once. It never blocks: transitions run on goroutines of their own, at most one for each
-// module. It returns when the next retry is due, and whether the engine has finished.
-func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
+// module. It returns when the next pass is due by itself, and whether the engine has finished.
+func (o *Orchestrator) pass(now time.Time) (wakeAt time.Time, done bool) {
 	o.mu.Lock()
 	asked := o.asked
 	o.mu.Unlock()
@@ -55,8 +55,11 @@ func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 	defer o.broadcast()
 	done = o.stopping
 	for i, m := range o.modules { // requirements first
-		m.decision = decisions[i]
+		m.decision = o.overridden(m, decisions[i], now)
 		m.wanted, m.why = o.decide(m)
+		if v := m.override; v != nil && !v.Until.IsZero() {
+			wakeAt = earlier(wakeAt, v.Until)
+		}
 	}
 	for _, m := range o.modules {
 		lacks := m.lacks()
@@ -91,9 +94,7 @@ func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 		case lacks != nil:
 			o.enter(m, Waiting, m.waitsFor(lacks))
 		case m.state == Failed && now.Before(m.retryAt):
-			if retryAt.IsZero() || m.retryAt.Before(retryAt) {
-				retryAt = m.retryAt
-			}
+			wakeAt = earlier(wakeAt, m.retryAt)
 		case m.hangs():
 			m.retryAt = now.Add(o.settings.retryMax)
 			o.enter(m, Failed, fmt.Sprintf("not started again, because an earlier run has not ended: %v", m.hung))
@@ -106,7 +107,15 @@ func (o *Orchestrator) pass(now time.Time) (retryAt time.Time, done bool) {
 			done = false
 		}
 	}
-	return retryAt, done
+	return wakeAt, done
+}
+
+// earlier returns the earlier of two times; the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // decide says whether the module should run, and why. What it requires has been decided before.
@@ -118,9 +127,9 @@ func (o *Orchestrator) decide(m *module) (wanted bool, why string) {
 	case d.Enabled && d.Variant != "on" && d.Variant != "":
 		return false, fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: on, off)", m.spec.flag, d.Variant)
 	case !d.Enabled:
-		return false, fmt.Sprintf("flag %q is off (%s)", m.spec.flag, d.Source)
+		return false, m.says("off")
 	}
-	why = fmt.Sprintf("flag %q is on (%s)", m.spec.flag, d.Source)
+	why = m.says("on")
 	if !m.spec.linked() {
 		return false, why + ", but this binary holds only the noop of the module"
 	}
@@ -130,6 +139,14 @@ func (o *Orchestrator) decide(m *module) (wanted bool, why string) {
 		}
 	}
 	return true, why
+}
+
+// says is what decided that the module is to be on or off, in words.
+func (m *module) says(what string) string {
+	if m.decision.Layer == layerOverride {
+		return m.decision.Source
+	}
+	return fmt.Sprintf("flag %q is %s (%s)", m.spec.flag, what, m.decision.Source)
 }
 
 // waitsFor says which requirement keeps a wanted module from running.
@@ -220,12 +237,13 @@ func (o *Orchestrator) beginStop(m *module, reason string) {
 	if time.Since(m.runningFrom) > o.settings.retryMax {
 		m.failures = 0
 	}
-	var old []retired
+	m.draining = nil
 	for _, s := range m.slots {
 		if r := s.retract(); r != nil {
-			old = append(old, r)
+			m.draining = append(m.draining, r)
 		}
 	}
+	old := m.draining
 	o.enter(m, Draining, reason)
 
 	var err error
@@ -239,6 +257,7 @@ func (o *Orchestrator) beginStop(m *module, reason string) {
 		defer cancel()
 		err = g.stop(ctx)
 	}, func() {
+		m.draining = nil
 		if hung := (*hungError)(nil); errors.As(err, &hung) {
 			m.hung = hung
 			o.pokeWhen(hung.returned)

@@ -23,11 +23,13 @@ type module struct {
 	reason   string
 	since    time.Time
 	decision Decision
+	override *Override // nil: the flag decides
 	history  []Transition
 
 	busy        bool   // a transition runs
 	cancelStart func() // while it is a start: gives it up
 	graph       *graph // while Running
+	draining    []retired
 	generation  uint64
 	runningFrom time.Time
 
@@ -115,6 +117,9 @@ func (m *module) leases() int64 {
 	var sum int64
 	for _, s := range m.slots {
 		sum += s.leases()
+	}
+	for _, r := range m.draining {
+		sum += r.leases()
 	}
 	return sum
 }

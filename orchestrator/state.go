@@ -48,5 +48,6 @@ type Transition struct {
 type Explanation struct {
 	Status
 	Decision Decision     `json:"decision"`
-	History  []Transition `json:"history"` // oldest first; the last 32
+	Override *Override    `json:"override,omitempty"` // set by an operator; nil: the flag decides
+	History  []Transition `json:"history"`            // oldest first; the last 32
 }

@@ -23,6 +23,15 @@ func (o *Orchestrator) Status() []Status {
 func (o *Orchestrator) Explain(name string) (Explanation, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	m, err := o.find(name)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return Explanation{Status: m.status(), Decision: m.decision, Override: m.override, History: append([]Transition{}, m.history...)}, nil
+}
+
+// find returns the module of that name, or an *UnknownModuleError. The caller holds mu.
+func (o *Orchestrator) find(name string) (*module, error) {
 	i := slices.IndexFunc(o.modules, func(m *module) bool { return m.spec.name == name })
 	if i < 0 {
 		known := make([]string, 0, len(o.modules))
@@ -30,10 +39,9 @@ func (o *Orchestrator) Explain(name string) (Explanation, error) {
 			known = append(known, m.spec.name)
 		}
 		slices.Sort(known)
-		return Explanation{}, &UnknownModuleError{Name: name, Known: known}
+		return nil, &UnknownModuleError{Name: name, Known: known}
 	}
-	m := o.modules[i]
-	return Explanation{Status: m.status(), Decision: m.decision, History: append([]Transition{}, m.history...)}, nil
+	return o.modules[i], nil
 }
 
 // UnknownModuleError says that the app has no module of a name.

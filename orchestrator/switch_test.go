@@ -335,6 +335,9 @@ func TestDrainWaitsForCallsInFlight(t *testing.T) {
 	}
 	g.set("mail", false)
 	eventually(t, "Draining", func() bool { return a.status(t).State == orchestrator.Draining })
+	if got := a.status(t).Leases; got != 1 {
+		t.Errorf("leases %d while a call holds up the drain, want 1", got)
+	}
 	if err := a.mail.Send(t.Context()); !errors.Is(err, orchestrator.ErrDisabled) {
 		t.Errorf("a new call while draining got %v, want ErrDisabled", err)
 	}

@@ -43,7 +43,7 @@ func (v *variables) read(environ []string) {
 }
 
 func (v *variables) kill(value string) {
-	for name := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
+	for name := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\n' }) {
 		v.kills = append(v.kills, Kill{Name: name, Source: "environment " + variableKill})
 	}
 }
@@ -61,6 +61,9 @@ func (v *variables) set(name string, segments []string, value string) {
 	source := "environment variable " + name
 	path, s, ok := v.find(segments)
 	switch {
+	case !ok && isServiceLink(segments):
+		v.warnings = append(v.warnings, source+" is ignored: Kubernetes sets it for a Service (enableServiceLinks)")
+		return
 	case !ok:
 		v.errs = append(v.errs, &ConfigError{Source: source, Message: "unknown setting" + v.suggest(name)})
 		return
@@ -77,6 +80,13 @@ func (v *variables) set(name string, segments []string, value string) {
 	d := &decoder{layer: LayerEnvironment, source: source, origin: func(int) string { return "environment " + name }}
 	d.text(&v.layer, s, path, value, false)
 	v.errs = append(v.errs, d.errs...)
+}
+
+// isServiceLink recognises the rest of PREFIX_SERVICE_HOST, PREFIX_SERVICE_PORT..., PREFIX_PORT and PREFIX_PORT_..., which
+// Kubernetes adds to every pod in the namespace of a Service that has the app's name.
+func isServiceLink(segments []string) bool {
+	rest := strings.Join(segments, levels)
+	return rest == "SERVICE_HOST" || rest == "PORT" || strings.HasPrefix(rest, "SERVICE_PORT") || strings.HasPrefix(rest, "PORT_")
 }
 
 // find returns the key that the segments name, in any case.

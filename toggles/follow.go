@@ -12,6 +12,7 @@ type follower[S any] struct {
 	gate    *Gate
 	log     *slog.Logger
 	current *Loaded[S]
+	filled  map[string]bool // files that say something in current
 }
 
 // reload loads, and applies everything or nothing.
@@ -45,7 +46,26 @@ func (f *follower[S]) load(contents []Content) (loaded *Loaded[S], err error) {
 			loaded, err = nil, fmt.Errorf("the settings type panicked: %v", r)
 		}
 	}()
-	return f.loader.load(contents)
+	for _, c := range contents {
+		if c.Err == nil && c.empty() && f.filled[c.Path] {
+			return nil, &ConfigError{Source: c.Path, Message: "is empty now; to have the defaults, write {} into it"}
+		}
+	}
+	loaded, err = f.loader.load(contents)
+	if err == nil {
+		f.filled = filled(contents)
+	}
+	return loaded, err
+}
+
+// filled tells which files say something. One that is emptied later is more likely a write that failed, on a full disk for
+// one, than a wish for the defaults.
+func filled(contents []Content) map[string]bool {
+	files := map[string]bool{}
+	for _, c := range contents {
+		files[c.Path] = !c.empty()
+	}
+	return files
 }
 
 func logWarnings(log *slog.Logger, warnings []string) {

@@ -66,7 +66,7 @@ func (s *Source[S]) run(p params) (*Gate, error) {
 	}
 	gate.Apply(s.Loaded.Flags)
 
-	follower := &follower[S]{loader: s.Loader, gate: gate, log: log, current: s.Loaded}
+	follower := &follower[S]{loader: s.Loader, gate: gate, log: log, current: s.Loaded, filled: s.Loaded.filled}
 	watcher := NewWatcher(options.Files, follower.reload, options.Watch)
 	watcher.knows(s.Loaded.files)
 	p.Lifecycle.Append(fx.Hook{

@@ -17,6 +17,7 @@ type Loaded[S any] struct {
 	values  map[string]any // by path
 	origins map[string]string
 	files   map[string]fingerprint
+	filled  map[string]bool
 }
 
 // Origin says where the value of a key comes from, for example "file detectviz.yaml:12"; "default" if nobody set it.

@@ -61,6 +61,7 @@ func (l *Loader[S]) load(files []Content) (*Loaded[S], error) {
 		values:      flatten(values),
 		origins:     merged.origins,
 		files:       fingerprints(files),
+		filled:      filled(files),
 	}
 	if err := merged.Unmarshal("", &loaded.Settings); err != nil {
 		return nil, fmt.Errorf("decode settings: %w", err)

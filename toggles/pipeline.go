@@ -116,6 +116,9 @@ func (p *pipeline) merge(environment string, defaults map[string]any) (merged, e
 	}
 	if near, ok := nearest(environment, known); ok && !found {
 		p.warnings = append(p.warnings, fmt.Sprintf("the environment %q has no overlay; did you mean %q?", environment, near))
+	} else if !found && len(known) > 0 {
+		slices.Sort(known)
+		p.warnings = append(p.warnings, fmt.Sprintf("the environment %q has no overlay: the settings without one apply (there are overlays for %q)", environment, slices.Compact(known)))
 	}
 	layers = append(layers, p.variables, p.sets)
 

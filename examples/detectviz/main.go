@@ -30,6 +30,7 @@ func aggregator() fx.Option {
 			k.Listen = s.Aggregator.Listen
 			k.Store = kube.StoreSettings(s.Aggregator.Store)
 			k.Backends = kube.BackendSettings(s.Aggregator.Backends)
+			k.Timeouts = kube.TimeoutSettings(s.Aggregator.Timeouts)
 			return k
 		}),
 		kube.Module(),

@@ -22,8 +22,9 @@ const (
 
 // Main runs detectviz with these modules and returns the exit code of the process.
 func Main(modules ...fx.Option) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes away must not end the process
 	return Run(ctx, os.Args[1:], os.Stdout, os.Stderr, modules...)
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,13 +78,24 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer, module
 	if err := app.Err(); err != nil {
 		return err
 	}
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	// A context that ends keeps fx from stopping what has started, so the signal goes to the engine instead: it gives up, the
+	// start returns, and everything is stopped in order.
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, r.Orchestrator.BeginStop)()
+	stop := func() error {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return app.Stop(stopping)
+	}
 	if err := app.Start(starting); err != nil {
-		return err
+		return errors.Join(err, stop())
+	}
+	if ctx.Err() != nil { // told to end while it was starting
+		return stop()
 	}
 	if err := announce(stdout, source.Loaded.Environment, r); err != nil {
-		return err
+		log.Warn("the table of modules can't be printed", "error", err)
 	}
 	ended := app.Wait() // of a module that ends the app, or of the signal that ends ctx too
 	exitCode := 0
@@ -93,9 +105,7 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer, module
 		exitCode = end.ExitCode
 	}
 	log.Info("detectviz stops")
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if err := app.Stop(stopping); err != nil {
+	if err := stop(); err != nil {
 		return err
 	}
 	if exitCode != 0 {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 //go:embed detectviz.yaml
@@ -35,6 +36,17 @@ type AggregatorSettings struct {
 	Store    StoreSettings   `koanf:"store"`
 	Services string          `koanf:"services"`
 	Backends BackendSettings `koanf:"backends"`
+	Timeouts TimeoutSettings `koanf:"timeouts"`
+}
+
+// TimeoutSettings bound what waits in the aggregator.
+type TimeoutSettings struct {
+	StoreReady  time.Duration `koanf:"storeReady"`
+	Start       time.Duration `koanf:"start"`
+	Request     time.Duration `koanf:"request"`
+	Shutdown    time.Duration `koanf:"shutdown"`
+	Probe       time.Duration `koanf:"probe"`
+	Description time.Duration `koanf:"description"`
 }
 
 // FlagsSettings name sources of flags besides the toggles of the configuration.

@@ -237,3 +237,47 @@ func TestClientCommands(t *testing.T) {
 		}
 	}
 }
+
+// An emptied file does not mean the defaults: whoever emptied it may not have finished, or the disk is full.
+func TestEmptiedFileWhileRunning(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "detectviz.yaml")
+	writeConfig(t, config, aggregatorOff)
+	i := start(t, testbin.Minimal(t), t.TempDir(), "--config", config)
+	writeConfig(t, config, "\n")
+	i.eventually("the emptied file is reported", func() bool { _, body := i.get("/readyz"); return strings.Contains(body, "is empty now") })
+	if e := i.aggregator(); e.State != orchestrator.Off {
+		t.Errorf("the aggregator is %s after the file was emptied, want Off", e.State)
+	}
+	writeConfig(t, config, aggregatorOn)
+	i.await(orchestrator.NotLinked)
+}
+
+// A signal while it starts ends it in order: exit code 0, and nothing of it stays.
+func TestInterruptDuringStart(t *testing.T) {
+	t.Parallel()
+	binary := testbin.Detectviz(t)
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond} {
+		dataDir := filepath.Join(t.TempDir(), "data")
+		i := launch(t, binary, "--data-dir", dataDir, "--http", "127.0.0.1:0", "--set", "aggregator.listen=127.0.0.1:0")
+		i.eventuallyOutput("module Starting")
+		time.Sleep(after) // the moment is what is tested
+		if code := i.interrupt(); code != 0 {
+			t.Errorf("interrupted %v after the start began: exit code %d, want 0", after, code)
+		}
+		if _, err := os.Lstat(filepath.Join(dataDir, "aggregator", "store", "store.sock")); !os.IsNotExist(err) {
+			t.Errorf("interrupted %v after the start began: the store's socket stays (%v)", after, err)
+		}
+	}
+}
+
+func TestServiceLinksOfKubernetesAreIgnored(t *testing.T) {
+	t.Parallel()
+	i := launchInEnvironment(t, testbin.Minimal(t), []string{"DETECTVIZ_SERVICE_HOST=10.0.0.1", "DETECTVIZ_PORT=tcp://10.0.0.1:80", "DETECTVIZ_PORT_80_TCP_ADDR=10.0.0.1"},
+		"--http", "127.0.0.1:0", "--data-dir", t.TempDir())
+	select {
+	case <-i.url:
+	case <-i.exited:
+		t.Fatalf("detectviz ended: %s", i.output)
+	}
+}

@@ -253,3 +253,15 @@ func writeConfig(t testing.TB, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// eventuallyOutput waits until the process has printed text.
+func (i *instance) eventuallyOutput(text string) {
+	i.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(i.output.String(), text) {
+		if time.Now().After(deadline) {
+			i.t.Fatalf("%q was not printed:\n%s", text, i.output)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -43,6 +43,10 @@ func bootstrap(config childConfig, logger *zap.Logger, stop <-chan struct{}) err
 		member.Close()
 		return nil
 	}
+	// An empty directory may be in the way: what is left when its content was moved away. Remove deletes nothing else.
+	if err := os.Remove(config.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.Rename(fresh.DataDir, config.DataDir); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func checkSpace(settings Settings, dataDir string) error {
 	if free >= need {
 		return nil
 	}
-	return diskFull(settings.Dir, fmt.Sprintf("only %d MiB of disk space are free, %d MiB are needed (store.minFreeBytes)", free>>20, need>>20), nil)
+	return diskFull(settings.Dir, fmt.Sprintf("only %d MiB of disk space are free, %d MiB are needed", free>>20, need>>20), nil)
 }
 
 // checkWritable writes and syncs a file, which also finds a full or read-only file system.

@@ -83,7 +83,7 @@ func listenAt(path string) (*socket, error) {
 
 func socketError(storeDir, path string, err error) error {
 	return &StartError{Dir: storeDir, Reason: ReasonProcess, Detail: fmt.Sprintf("socket %q could not be opened", path), Err: err,
-		Remedy: "set store.socketDir to a short, writable path"}
+		Remedy: "use a data directory with a shorter path, or set TMPDIR to a short, writable one"}
 }
 
 func (s *socket) endpoint() string { return "unix://" + s.path }
