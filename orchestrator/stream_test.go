@@ -283,8 +283,8 @@ func TestForwardSeqHoldsLeaseWhileRanging(t *testing.T) {
 	a.requireLeases(t, 0)
 	func() {
 		defer func() { _ = recover() }()
-		for range seq {
-			panic("in the body")
+		for err := range seq {
+			panic(err)
 		}
 	}()
 	a.requireLeases(t, 0)

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,8 +24,14 @@ const (
 	maxAnswer     = 16 << 20 // bytes
 )
 
-// asking are the options of the commands that ask a running instance.
-type asking struct{ server, output string }
+// asking are the options of the commands that ask a running instance, and what a command sends.
+type asking struct {
+	server, output string
+
+	method string // default GET
+	token  string
+	body   []byte // JSON
+}
 
 func (a *asking) addTo(c *cobra.Command) {
 	c.Flags().StringVar(&a.server, "server", defaultServer, "URL of the running instance's console")
@@ -65,7 +73,7 @@ func (a *asking) show(cmd *cobra.Command, path string, v any, table func(io.Writ
 	if a.output != "table" && a.output != "json" {
 		return &usageError{fmt.Errorf("--output: %q: allowed are table and json", a.output)}
 	}
-	body, err := a.get(cmd.Context(), path)
+	body, err := a.ask(cmd.Context(), path)
 	if err != nil {
 		return err
 	}
@@ -79,15 +87,19 @@ func (a *asking) show(cmd *cobra.Command, path string, v any, table func(io.Writ
 	return table(cmd.OutOrStdout())
 }
 
-func (a *asking) get(ctx context.Context, path string) ([]byte, error) {
+func (a *asking) ask(ctx context.Context, path string) ([]byte, error) {
 	if u, err := url.Parse(a.server); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, &usageError{fmt.Errorf("--server: %q: allowed is a URL such as %s", a.server, defaultServer)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(a.server, "/")+path, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, cmp.Or(a.method, http.MethodGet), strings.TrimSuffix(a.server, "/")+path, bytes.NewReader(a.body))
 	if err != nil {
 		return nil, err
+	}
+	if a.token != "" {
+		request.Header.Set("Authorization", "Bearer "+a.token)
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

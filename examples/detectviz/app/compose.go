@@ -34,7 +34,7 @@ func compose(flags *toggles.Source[Settings], log *slog.Logger, modules []fx.Opt
 		toggles.Provide(flags),
 		fx.Provide(newMux),
 		fx.Invoke(func(*http.ServeMux) {}),
-		orchestrator.New(),
+		orchestrator.New(orchestrator.DataDir(flags.Loaded.Settings.DataDir)),
 		fx.Options(modules...),
 		fx.Invoke(routes),
 		fx.Populate(populate...),
@@ -47,8 +47,13 @@ const (
 )
 
 // routes mounts the console, and the aggregator under the paths that API clients ask for.
-func routes(mux *http.ServeMux, engine *orchestrator.Orchestrator, gate *toggles.Gate, api aggregator.Aggregator) {
+func routes(mux *http.ServeMux, engine *orchestrator.Orchestrator, gate *toggles.Gate, api aggregator.Aggregator, s Settings, log *slog.Logger) {
 	console.Register(mux, engine, console.Degradation{Name: "configuration", Check: gate.LastError})
+	if token, err := consoleToken(s.DataDir); err != nil {
+		log.Error("modules can't be overridden: there is no token for the console", "error", err)
+	} else {
+		console.RegisterOverrides(mux, engine, token, s.HTTP.Listen)
+	}
 	for _, path := range []string{"/apis", "/apis/", "/openapi", "/openapi/", "/version"} {
 		mux.Handle(path, api)
 	}

@@ -35,6 +35,9 @@ func writeExplanation(w io.Writer, e orchestrator.Explanation) error {
 		line("error", e.Error)
 	}
 	d := e.Decision
+	if v := e.Override; v != nil {
+		line("override", "by an override: "+v.String())
+	}
 	line("flag", d.Flag)
 	line("  value", fmt.Sprintf("%v (variant %q)", d.Value, d.Variant))
 	line("  reason", d.Reason)

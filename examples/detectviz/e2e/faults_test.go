@@ -281,3 +281,38 @@ func TestServiceLinksOfKubernetesAreIgnored(t *testing.T) {
 		t.Fatalf("detectviz ended: %s", i.output)
 	}
 }
+
+// An operator's override wins over the flag, survives a restart, and needs the token.
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	binary := testbin.Minimal(t)
+	dataDir := filepath.Join(t.TempDir(), "data")
+	i := start(t, binary, dataDir)
+	i.await(orchestrator.NotLinked)
+	override := func(code int, want string, args ...string) {
+		t.Helper()
+		c := launch(t, binary, append(append([]string{"override"}, args...), "--server", i.console)...)
+		if got := c.wait(10 * time.Second); got != code || !strings.Contains(c.output.String(), want) {
+			t.Errorf("override %v: exit code %d and %q, want %d and %q", args, got, c.output, code, want)
+		}
+	}
+	override(2, "usage", "aggregator")
+	override(2, "--reason", "aggregator", "off", "--data-dir", dataDir)
+	override(1, "--data-dir", "aggregator", "off", "--reason", "test", "--data-dir", t.TempDir())
+	override(1, "unknown module", "agregator", "off", "--reason", "test", "--data-dir", dataDir)
+	override(0, "by an override", "aggregator", "off", "--reason", "test of the kill switch", "--data-dir", dataDir)
+	i.await(orchestrator.Off)
+	if e := i.aggregator(); !strings.Contains(e.Reason, "test of the kill switch") {
+		t.Errorf("the reason is %q", e.Reason)
+	}
+	if code := i.interrupt(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	i = start(t, binary, dataDir)
+	i.await(orchestrator.Off)
+	override(0, "aggregator", "aggregator", "--clear", "--data-dir", dataDir)
+	i.await(orchestrator.NotLinked)
+	if info, err := os.Stat(filepath.Join(dataDir, "console.token")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("console.token: %v, %v; want mode 0600", info, err)
+	}
+}

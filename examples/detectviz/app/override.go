@@ -1,0 +1,78 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/detectviz/switchyard/orchestrator"
+	"github.com/detectviz/switchyard/orchestrator/console"
+)
+
+func newOverride() *cobra.Command {
+	var a asking
+	var (
+		ttl     time.Duration
+		reason  string
+		clear   bool
+		dataDir string
+	)
+	c := &cobra.Command{
+		Use:   "override MODULE on|off",
+		Short: "Switch a module of a running instance whatever its flag says, or --clear that",
+		Example: `  detectviz override aggregator off --ttl 10m --reason "certificate exchange"
+  detectviz override aggregator --clear`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			method, body, err := overrideRequest(args, clear, ttl, reason)
+			if err != nil {
+				return err
+			}
+			token, err := readToken(filepath.Join(dataDir, tokenFile))
+			if err != nil {
+				return fmt.Errorf("the token of the instance is required (--data-dir names its data directory): %w", err)
+			}
+			a.method, a.body, a.token = method, body, token
+			var e orchestrator.Explanation
+			return a.show(cmd, "/api/v1/modules/"+url.PathEscape(args[0])+"/override", &e, func(w io.Writer) error { return writeExplanation(w, e) })
+		},
+	}
+	a.addTo(c)
+	c.Flags().DurationVar(&ttl, "ttl", 0, "how long, for example 10m (default: until it is cleared)")
+	c.Flags().StringVar(&reason, "reason", "", "why; required to switch")
+	c.Flags().BoolVar(&clear, "clear", false, "let the flag decide again")
+	c.Flags().StringVar(&dataDir, "data-dir", "./detectviz-data", "data directory of the instance, for its token")
+	return c
+}
+
+// overrideRequest turns the command line into a request.
+func overrideRequest(args []string, clear bool, ttl time.Duration, reason string) (method string, body []byte, err error) {
+	usage := &usageError{errors.New("usage: detectviz override MODULE on|off [--ttl 10m] --reason TEXT, or detectviz override MODULE --clear")}
+	if clear {
+		if len(args) != 1 {
+			return "", nil, usage
+		}
+		return http.MethodDelete, nil, nil
+	}
+	if len(args) != 2 || args[1] != "on" && args[1] != "off" {
+		return "", nil, usage
+	}
+	if reason == "" {
+		return "", nil, &usageError{errors.New("--reason is required: it is what others will read")}
+	}
+	enabled := args[1] == "on"
+	request := console.OverrideRequest{Enabled: &enabled, Reason: reason}
+	if ttl != 0 {
+		request.TTL = ttl.String()
+	}
+	var b bytes.Buffer
+	err = json.NewEncoder(&b).Encode(request)
+	return http.MethodPut, b.Bytes(), err
+}
