@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -90,16 +92,31 @@ func defaultSettings() Settings {
 	return Settings{Context: map[string]any{"environment": "dev", "instance": instance}}
 }
 
-// Validate returns every problem that the app itself can see; modules check their own settings when they start.
+// Validate returns every problem that can be seen without starting anything; modules check the rest when they start.
 func (s Settings) Validate() error {
 	var errs []error
-	if _, _, err := net.SplitHostPort(s.HTTP.Listen); err != nil {
-		errs = append(errs, fmt.Errorf("http.listen: %q: allowed is host:port, for example 127.0.0.1:8080", s.HTTP.Listen))
+	for _, listen := range []struct{ key, value, example string }{
+		{"http.listen", s.HTTP.Listen, "127.0.0.1:8080"},
+		{"aggregator.listen", s.Aggregator.Listen, "127.0.0.1:6443"},
+	} {
+		if _, port, err := net.SplitHostPort(listen.value); err != nil || !isPort(port) {
+			errs = append(errs, fmt.Errorf("%s: %q: allowed is host:port, for example %s", listen.key, listen.value, listen.example))
+		}
+	}
+	for i, cidr := range s.Aggregator.Backends.AllowCIDRs {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			errs = append(errs, fmt.Errorf("aggregator.backends.allowCIDRs[%d]: %q: allowed is a network, for example 10.1.0.0/16", i, cidr))
+		}
 	}
 	if s.DataDir == "" {
 		errs = append(errs, errors.New(`dataDir: "": a directory is required`))
 	}
 	return errors.Join(errs...)
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // unsupported lists the settings that are set although this version does nothing with them. They are keys already, so that

@@ -37,6 +37,8 @@ func TestBadConfiguration(t *testing.T) {
 		"several at once":     {file("htp: {}\ntoggles: { a: [] }\n"), []string{"my.yaml:1", "htp", "my.yaml:2", "toggles.a"}, 1},
 		"overlay unknown key": {file("environments:\n  prod:\n    htp: {}\n"), []string{"my.yaml:3", "htp"}, 1},
 		"bad address":         {file("http: { listen: nonsense }\n"), []string{"http.listen", "nonsense"}, 1},
+		"bad port":            {file("aggregator: { listen: '127.0.0.1:70000' }\n"), []string{"aggregator.listen", "70000"}, 1},
+		"bad network":         {file("aggregator: { backends: { allowCIDRs: [10.0.0.0/8, nonsense] } }\n"), []string{"aggregator.backends.allowCIDRs[1]", "nonsense"}, 1},
 		"bad set":             {[]string{"--set", "nonsense"}, []string{"nonsense"}, 1},
 		"unknown set key":     {[]string{"--set", "aggregator.lisen=x"}, []string{"aggregator.lisen", "aggregator.listen"}, 1},
 		"unknown flag":        {[]string{"--confg", "x"}, []string{"confg", "--help"}, 2},
