@@ -1,14 +1,13 @@
 package noop
 
 import (
-	"context"
-	"net/http"
-
 	"go.uber.org/fx"
 
 	"github.com/detectviz/switchyard/modules/aggregator"
 	"github.com/detectviz/switchyard/orchestrator"
 )
+
+//go:generate go tool livegen -type github.com/detectviz/switchyard/modules/aggregator.Aggregator
 
 // AggregatorFlag switches the aggregator.
 const AggregatorFlag = "kubernetesAggregator"
@@ -25,35 +24,9 @@ func AggregatorExport() orchestrator.ModuleOption {
 }
 
 // Aggregator returns a new noop.
-func Aggregator() aggregator.Aggregator { return &noAggregator{} }
-
-type noAggregator struct{ orchestrator.Noop }
-
-var _ aggregator.Aggregator = (*noAggregator)(nil)
-
-func (n *noAggregator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	serveDisabled(&n.Noop, w, r)
-}
-
-func (n *noAggregator) Services(context.Context) ([]aggregator.Service, error) {
-	return nil, n.Called()
-}
+func Aggregator() aggregator.Aggregator { return noopAggregator() }
 
 // LiveAggregator returns the proxy that forwards to what serves now.
 func LiveAggregator(live *orchestrator.Live[aggregator.Aggregator]) aggregator.Aggregator {
-	return liveAggregator{live}
-}
-
-type liveAggregator struct {
-	live *orchestrator.Live[aggregator.Aggregator]
-}
-
-func (p liveAggregator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	serveLive(p.live, w, r)
-}
-
-func (p liveAggregator) Services(ctx context.Context) ([]aggregator.Service, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
-	return lease.Value.Services(ctx)
+	return liveAggregator(live)
 }

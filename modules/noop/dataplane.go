@@ -1,14 +1,13 @@
 package noop
 
 import (
-	"context"
-	"net/http"
-
 	"go.uber.org/fx"
 
 	"github.com/detectviz/switchyard/modules/dataplane"
 	"github.com/detectviz/switchyard/orchestrator"
 )
+
+//go:generate go tool livegen -type github.com/detectviz/switchyard/modules/dataplane.Dataplane
 
 // DataplaneFlag switches the data plane.
 const DataplaneFlag = "dataplaneAggregator"
@@ -25,31 +24,9 @@ func DataplaneExport() orchestrator.ModuleOption {
 }
 
 // Dataplane returns a new noop.
-func Dataplane() dataplane.Dataplane { return &noDataplane{} }
-
-type noDataplane struct{ orchestrator.Noop }
-
-var _ dataplane.Dataplane = (*noDataplane)(nil)
-
-func (n *noDataplane) ServeHTTP(w http.ResponseWriter, r *http.Request) { serveDisabled(&n.Noop, w, r) }
-
-func (n *noDataplane) Services(context.Context) ([]dataplane.Service, error) { return nil, n.Called() }
+func Dataplane() dataplane.Dataplane { return noopDataplane() }
 
 // LiveDataplane returns the proxy that forwards to what serves now.
 func LiveDataplane(live *orchestrator.Live[dataplane.Dataplane]) dataplane.Dataplane {
-	return liveDataplane{live}
-}
-
-type liveDataplane struct {
-	live *orchestrator.Live[dataplane.Dataplane]
-}
-
-func (p liveDataplane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	serveLive(p.live, w, r)
-}
-
-func (p liveDataplane) Services(ctx context.Context) ([]dataplane.Service, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
-	return lease.Value.Services(ctx)
+	return liveDataplane(live)
 }
