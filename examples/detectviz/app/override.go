@@ -22,7 +22,7 @@ func newOverride() *cobra.Command {
 	var (
 		ttl     time.Duration
 		reason  string
-		clear   bool
+		remove  bool
 		dataDir string
 	)
 	c := &cobra.Command{
@@ -31,7 +31,7 @@ func newOverride() *cobra.Command {
 		Example: `  detectviz override aggregator off --ttl 10m --reason "certificate exchange"
   detectviz override aggregator --clear`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			method, body, err := overrideRequest(args, clear, ttl, reason)
+			method, body, err := overrideRequest(args, remove, ttl, reason)
 			if err != nil {
 				return err
 			}
@@ -47,15 +47,15 @@ func newOverride() *cobra.Command {
 	a.addTo(c)
 	c.Flags().DurationVar(&ttl, "ttl", 0, "how long, for example 10m (default: until it is cleared)")
 	c.Flags().StringVar(&reason, "reason", "", "why; required to switch")
-	c.Flags().BoolVar(&clear, "clear", false, "let the flag decide again")
+	c.Flags().BoolVar(&remove, "clear", false, "let the flag decide again")
 	c.Flags().StringVar(&dataDir, "data-dir", "./detectviz-data", "data directory of the instance, for its token")
 	return c
 }
 
 // overrideRequest turns the command line into a request.
-func overrideRequest(args []string, clear bool, ttl time.Duration, reason string) (method string, body []byte, err error) {
+func overrideRequest(args []string, remove bool, ttl time.Duration, reason string) (method string, body []byte, err error) {
 	usage := &usageError{errors.New("usage: detectviz override MODULE on|off [--ttl 10m] --reason TEXT, or detectviz override MODULE --clear")}
-	if clear {
+	if remove {
 		if len(args) != 1 {
 			return "", nil, usage
 		}
