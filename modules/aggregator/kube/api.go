@@ -145,7 +145,7 @@ func (a *api) aggregate(log *slog.Logger, config *genericapiserver.RecommendedCo
 	if err := a.generic.RegisterMuxAndDiscoveryCompleteSignal("APIServicesRegistered", synced); err != nil {
 		return err
 	}
-	resources := apiserver.NewDiscoveryManager(a.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource))
+	resources := newRemoteDiscovery(a.generic.AggregatedDiscoveryGroupManager, a.settings.Timeouts.Description, log, a.controllers)
 	a.router = &router{
 		discovery: classicDiscovery{a.services},
 		next:      next,
@@ -155,8 +155,8 @@ func (a *api) aggregate(log *slog.Logger, config *genericapiserver.RecommendedCo
 		resources: resources,
 	}
 	a.router.describe = []*describer{
-		newDescriber(a.openAPI.v2, a.services, a.router.route),
-		newDescriber(a.openAPI.v3, a.services, a.router.route),
+		newDescriber(a.openAPI.v2, a.services, a.router.route, a.settings.Timeouts.Description, a.controllers),
+		newDescriber(a.openAPI.v3, a.services, a.router.route, a.settings.Timeouts.Description, a.controllers),
 	}
 	mux := a.generic.Handler.NonGoRestfulMux
 	mux.Handle("/apis", aggregated.WrapAggregatedDiscoveryToHandler(
@@ -191,13 +191,11 @@ func (a *api) aggregate(log *slog.Logger, config *genericapiserver.RecommendedCo
 			if !waitFor(ctx, synced) || !waitFor(ctx, a.backends.synced()) {
 				return
 			}
-			complete := make(chan struct{})
-			a.controllers.run("discovery", func(ctx context.Context) { resources.Run(ctx.Done(), complete) })
 			// Backends that answer are in the first discovery document that a client sees; those that don't are not
 			// waited for.
 			brief, cancel := context.WithTimeout(ctx, discoveryGrace)
 			defer cancel()
-			waitFor(brief, complete)
+			resources.run(brief)
 		}),
 		a.hook("apiservice-openapi", func(context.Context) {
 			a.controllers.run("OpenAPI v2", a.openAPI.v2.RunWithContext)

@@ -50,7 +50,7 @@ func newScheme() (*runtime.Scheme, error) {
 func newConfig(s Settings, scheme *runtime.Scheme, ln *listener, m *pki.Material, who *identities, store *storage, d *drainer, loopback *connrotation.Dialer) (*genericapiserver.RecommendedConfig, error) {
 	codecs := serializer.NewCodecFactory(scheme)
 	config := genericapiserver.NewRecommendedConfig(codecs)
-	config.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
+	config.EffectiveVersion = namedVersion{compatibility.DefaultBuildEffectiveVersion()}
 	config.MergedResourceConfig = apiserver.DefaultAPIResourceConfigSource()
 	config.RequestTimeout = s.Timeouts.Request
 	config.LongRunningFunc = d.longRunning
@@ -60,8 +60,9 @@ func newConfig(s Settings, scheme *runtime.Scheme, ln *listener, m *pki.Material
 	config.HealthzChecks, config.LivezChecks, config.ReadyzChecks = alive, alive, alive
 	config.EnableDiscovery = false // ours merges the registered groups
 	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		return genericapiserver.DefaultBuildHandlerChain(d.wrap(api), c)
+		return d.guard(genericapiserver.DefaultBuildHandlerChain(d.wrap(api), c))
 	}
+	d.grace, d.disconnect = s.Timeouts.Shutdown, ln.disconnect
 
 	names := openapi.NewDefinitionNamer(scheme)
 	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(generatedopenapi.GetOpenAPIDefinitions, names)

@@ -1,34 +1,52 @@
 package kube
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
 var errDraining = errors.New("the aggregator is being switched off")
+
+// How long a request that is ended may take to write the end of its answer, to a client that perhaps doesn't read. After
+// twice that time its connection is closed.
+const (
+	drainWrite = 500 * time.Millisecond // watches and streams, which end in order
+	abortWrite = 250 * time.Millisecond // what was given the shutdown timeout already
+)
+
+// How long the server waits for requests that it has ended. They are over before, unless a handler ignores its context.
+const (
+	drainWait = 4 * drainWrite
+	abortWait = 3 * abortWrite
+)
 
 // drainer ends requests in order when the server stops. Three things happen, each once:
 //
 //	drain   long-running requests of clients end; new requests of clients are refused
 //	stop    the same for those of our own controllers
-//	abort   whatever is still there is cancelled
+//	abort   whatever is still there is cancelled; at the latest when grace has passed since drain
+//
+// A request that is ended and whose handler is blocked by its client, in writing or in reading, is cut off.
 //
 // It is safe for concurrent use.
 type drainer struct {
 	longRunning apirequest.LongRunningRequestCheck
+	grace       time.Duration                       // for short requests, from drain on; set before the first request
+	disconnect  func(local net.Addr, remote string) // closes a connection of the TLS port; set before the first request
 
-	drain, stop, abort    context.Context
-	beginDrain            context.CancelFunc
-	beginStop, beginAbort context.CancelFunc
+	drain, stop, abort               context.Context
+	endIntake, beginStop, beginAbort context.CancelFunc
+	draining                         sync.Once
 
 	mu      sync.Mutex
 	clients int           // long-running requests of clients
@@ -38,18 +56,28 @@ type drainer struct {
 
 func newDrainer(longRunning apirequest.LongRunningRequestCheck) *drainer {
 	d := &drainer{longRunning: longRunning, changed: make(chan struct{})}
-	d.drain, d.beginDrain = context.WithCancel(context.Background())
+	d.drain, d.endIntake = context.WithCancel(context.Background())
 	d.stop, d.beginStop = context.WithCancel(context.Background())
 	d.abort, d.beginAbort = context.WithCancel(context.Background())
 	return d
 }
 
-// wrap returns next under the drainer's control. It stands behind authorization: it needs the request's info and user.
+// beginDrain begins the first phase, and the time after which the last one begins. It does not wait.
+func (d *drainer) beginDrain() {
+	d.draining.Do(func() {
+		d.endIntake()
+		timer := time.AfterFunc(d.grace, d.beginAbort)
+		context.AfterFunc(d.abort, func() { timer.Stop() })
+	})
+}
+
+// wrap returns next under the drainer's control. It stands behind authorization: it needs the request's info and user, and
+// the exchange that guard made.
 func (d *drainer) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:contextcheck // The phases outlive requests.
 		info, _ := apirequest.RequestInfoFrom(r.Context())
 		long := info != nil && d.longRunning(r, info)
-		signal, end := d.drain, d.abort
+		signal, end, last := d.drain, d.abort, abortWrite
 		own := isLoopback(r)
 		if own {
 			signal = d.stop
@@ -61,13 +89,20 @@ func (d *drainer) wrap(next http.Handler) http.Handler {
 			return
 		}
 		if long {
-			end = signal
+			end, last = signal, drainWrite
 		}
 		d.enter(long && !own)
 		defer d.leave(long && !own)
+		x := exchangeFrom(r.Context())
+		x.handling.Store(true)
+		defer x.handling.Store(false)
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		defer context.AfterFunc(end, func() { cancel(errDraining) })() //nolint:contextcheck // It ends two: the client's, and ours.
+		defer context.AfterFunc(end, func() { //nolint:contextcheck // It ends two: the client's, and ours.
+			cancel(errDraining)
+			x.expire(last)
+		})()
+		w = responsewriter.WrapForHTTP1Or2(&beginning{ResponseWriter: w, of: x, ctx: r.Context()})
 		if long && isUpgrade(r) {
 			hijacker := &endableHijacker{ResponseWriter: w, end: end}
 			defer hijacker.release()
@@ -75,13 +110,15 @@ func (d *drainer) wrap(next http.Handler) http.Handler {
 		}
 		defer func() {
 			v := recover()
-			// A proxied stream that is cut panics to abort the response. When it was cut here, the client shall see its
-			// proper end; when the client has left, there is nobody to abort for.
-			cut := long && end.Err() != nil || errors.Is(r.Context().Err(), context.Canceled)
-			if v == nil || cut && isAbort(v) {
+			// A proxied stream that is cut panics to abort the response. When it was cut here, the client shall see its end.
+			if v == nil || isAbort(v) && long && end.Err() != nil {
 				return
 			}
-			panic(v)
+			// What is written can't be taken back, and must not look complete.
+			x.cut.Store(x.began.Load())
+			if !isAbort(v) {
+				panic(v) // the chain reports it, and answers if nothing is written
+			}
 		}()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -109,13 +146,26 @@ func (d *drainer) leave(client bool) {
 	}
 }
 
-// waitClients waits until no long-running request of a client is left, or ctx ends.
+// waitClients waits until no long-running request of a client is left, at most for drainWait or until ctx ends.
 func (d *drainer) waitClients(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainWait)
+	defer cancel()
 	return d.wait(ctx, func() bool { return d.clients == 0 })
 }
 
-// waitAll waits until no request is left, or ctx ends.
+// waitAll waits until no request is left, at most for abortWait after the abort or until ctx ends.
 func (d *drainer) waitAll(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.abort, func() { //nolint:contextcheck // Both the abort and ctx end it.
+		timer := time.NewTimer(abortWait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})()
 	return d.wait(ctx, func() bool { return d.all == 0 })
 }
 
@@ -156,29 +206,4 @@ func refuse(w http.ResponseWriter) {
 		Message:  errDraining.Error(),
 		Code:     http.StatusServiceUnavailable,
 	}, w)
-}
-
-// endableHijacker closes a hijacked connection when end is done: its handler copies bytes and does not look at contexts.
-type endableHijacker struct {
-	http.ResponseWriter
-	end    context.Context
-	forget func() bool
-}
-
-func (h *endableHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err == nil {
-		h.forget = context.AfterFunc(h.end, func() { _ = conn.Close() })
-	}
-	return conn, rw, err
-}
-
-func (h *endableHijacker) Flush() { _ = http.NewResponseController(h.ResponseWriter).Flush() }
-
-func (h *endableHijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
-
-func (h *endableHijacker) release() {
-	if h.forget != nil {
-		h.forget()
-	}
 }

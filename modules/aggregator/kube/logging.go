@@ -11,8 +11,8 @@ import (
 )
 
 // SetProcessLogger sends what the Kubernetes libraries log to log, from level Warn on. A panic in one of their goroutines
-// is logged as well; it does not end the process, as it would by default. Both are global to the process: main calls this
-// once, before the first aggregator starts. It is not safe to call while one runs.
+// is logged as well; it does not end the process, as it would by default. (Answers that are cut are aborted either way.) Both
+// are global to the process: main calls this once, before the first aggregator starts. It is not safe to call while one runs.
 func SetProcessLogger(log *slog.Logger) {
 	utilruntime.ReallyCrash = false
 	klog.SetLoggerWithOptions(logr.FromSlogHandler(quiet{log.Handler()}), klog.WriteKlogBuffer(func(line []byte) {

@@ -30,7 +30,7 @@ type router struct {
 	bounded   func(http.Handler) http.Handler
 
 	routes    sync.Map // schema.GroupVersion → *route
-	resources apiserver.DiscoveryAggregationController
+	resources *remoteDiscovery
 	describe  []*describer
 }
 
@@ -58,7 +58,7 @@ func (r *router) AddAPIService(service *apiregistration.APIService) error {
 		current = &route{proxy: proxy, spec: r.bounded(proxy)}
 		r.routes.Store(gv, current)
 	}
-	r.resources.AddAPIService(service, r.bounded(current.proxy.Discovery()))
+	r.resources.add(service, current.proxy.Discovery())
 	for _, d := range r.describe {
 		d.enqueue(service.Name)
 	}
@@ -75,7 +75,7 @@ func (r *router) forget(name string) {
 		return
 	}
 	known.(*route).proxy.Close()
-	r.resources.RemoveAPIService(name)
+	r.resources.remove(name)
 	for _, d := range r.describe {
 		d.enqueue(name)
 	}

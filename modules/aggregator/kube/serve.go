@@ -98,15 +98,13 @@ func (a *api) stop(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// stopServing closes the port, lets requests in flight end, cancels those that take longer than the shutdown timeout, and
+// stopServing closes the port, lets requests in flight end, at most for the shutdown timeout since the drain began, and
 // closes connections, which idle HTTP/2 clients would otherwise keep for a second.
 func (a *api) stopServing(ctx context.Context) error {
 	a.cancel()
-	grace, cancel := context.WithTimeout(ctx, a.settings.Timeouts.Shutdown)
-	defer cancel()
-	if err := a.drainer.waitAll(grace); err != nil {
-		a.drainer.beginAbort()
-	}
+	// One that lasts longer is cut by the drainer. When it does not end even then, its connection does.
+	_ = a.drainer.waitAll(ctx)
+	a.drainer.beginAbort()
 	flush := time.NewTimer(flushTime)
 	defer flush.Stop()
 	select {
@@ -116,4 +114,22 @@ func (a *api) stopServing(ctx context.Context) error {
 	}
 	a.port.closeConns()
 	return await(ctx, "the API server", func() { <-a.stopped })
+}
+
+// disconnect closes the connection between the addresses, if it is one of the port's.
+func (l *listener) disconnect(local net.Addr, remote string) {
+	if local == nil {
+		return
+	}
+	l.mu.Lock()
+	var found []net.Conn
+	for conn := range l.conns {
+		if conn.RemoteAddr().String() == remote && conn.LocalAddr().String() == local.String() {
+			found = append(found, conn)
+		}
+	}
+	l.mu.Unlock()
+	for _, conn := range found {
+		_ = conn.Close() // as in closeConns
+	}
 }

@@ -99,8 +99,9 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 // Drain ends the watches, streams and upgraded connections of clients in an orderly way, and from then on refuses new
-// requests on the port with a 503 Status. It returns when those have ended, or with ctx's error. Requests that are short
-// by nature go on. Before Start it does nothing.
+// requests on the port with a 503 Status. It returns when those have ended, after two seconds, or with ctx's error. Requests
+// that are short by nature go on; those that still do when the shutdown timeout, which begins here, ends are cut. Before
+// Start it does nothing.
 func (s *Server) Drain(ctx context.Context) error {
 	l := s.live.Load()
 	if l == nil {

@@ -47,7 +47,7 @@ type TimeoutSettings struct {
 	StoreReady  time.Duration `koanf:"storeReady"`  // for the store to answer; default 10s
 	Start       time.Duration `koanf:"start"`       // for the server to be ready once the store is; default 15s
 	Request     time.Duration `koanf:"request"`     // of a request that is not a watch, stream or upgrade; default 60s
-	Shutdown    time.Duration `koanf:"shutdown"`    // for requests in flight when the server stops; default 5s
+	Shutdown    time.Duration `koanf:"shutdown"`    // for requests in flight, from the drain on; default 5s
 	Probe       time.Duration `koanf:"probe"`       // of one availability check of a backend; default 5s
 	Description time.Duration `koanf:"description"` // of one download of a backend's discovery or OpenAPI; default 5s
 }

@@ -71,7 +71,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	slots := newSlots(c.settings.Workers, c.settings.SlowAfter)
+	slots := NewSlots(c.settings.Workers, c.settings.SlowAfter)
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	for {
@@ -79,7 +79,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		if shutdown {
 			return nil
 		}
-		leave, ok := slots.enter(ctx)
+		leave, ok := slots.Enter(ctx)
 		if !ok {
 			c.queue.Done(name)
 			continue

@@ -6,7 +6,7 @@
 //	backoff after a failure ────────────┘                                    └─▶ Services
 //
 // A check is one GET of /apis/<group>/<version>, on the connections that the proxy uses. Checks run side by side: one that
-// hangs delays no other, see slots. Its APIService is checked again at once when it changes, hanging or not.
+// hangs delays no other, see Slots. Its APIService is checked again at once when it changes, hanging or not.
 //
 // Reasons are those of kube-aggregator where it has one: Passed, FailedDiscoveryCheck, ServiceNotFound (here: the ExternalName
 // does not exist), and ours: ResolveFailed (DNS), AddressRefused (by aggregator.backends.allowCIDRs), InvalidCABundle. Local

@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// slots limit how many checks begin together. A check leaves its slot when it ends, or when it has become slow: a hundred
-// backends that never answer hold the slots for a moment, and not for the length of their timeouts. There are at most as many
-// slow checks as APIServices.
-type slots struct {
+// Slots limit how many requests to backends begin together. One leaves its slot when it ends, or when it has become slow: a
+// hundred backends that never answer hold the slots for a moment, and not for the length of their timeouts. There are at most
+// as many slow ones as APIServices, if each of these has one at a time. All methods are safe for concurrent use.
+type Slots struct {
 	taken     chan struct{}
 	slowAfter time.Duration
 }
 
-func newSlots(n int, slowAfter time.Duration) *slots {
-	return &slots{taken: make(chan struct{}, n), slowAfter: slowAfter}
+// NewSlots returns n slots, which are free again after slowAfter at the latest.
+func NewSlots(n int, slowAfter time.Duration) *Slots {
+	return &Slots{taken: make(chan struct{}, n), slowAfter: slowAfter}
 }
 
-// enter waits for a free slot; it reports false when ctx ends first. The returned function must be called.
-func (s *slots) enter(ctx context.Context) (leave func(), ok bool) {
+// Enter waits for a free slot; it reports false when ctx ends first. The returned function must be called.
+func (s *Slots) Enter(ctx context.Context) (leave func(), ok bool) {
 	select {
 	case s.taken <- struct{}{}:
 	case <-ctx.Done():
