@@ -21,12 +21,12 @@ func TestVersion(t *testing.T) {
 		t.Fatal("go.mod does not name the API server's module")
 	}
 	// Programs that carry no versions of their modules fall back to a constant.
-	source, err := os.ReadFile("config.go")
+	source, err := os.ReadFile("version.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := `const apiserverVersion = "v0.` + release + `"`; !strings.Contains(string(source), want) {
-		t.Errorf("config.go does not say %s", want)
+		t.Errorf("version.go does not say %s", want)
 	}
 	server, _ := start(t, settings(t.TempDir()))
 	var info apiversion.Info
