@@ -43,6 +43,24 @@ func TestDataSurvivesStopAndStart(t *testing.T) {
 }
 
 // An open watch must not hold a stop up, and must end for its client.
+// The remedy for damaged data is to move it away and start empty: that also works when the directory itself stays.
+func TestStartsEmptyWhenTheDataWasMovedAway(t *testing.T) {
+	dir, data := seeded(t)
+	entries, err := os.ReadDir(data)
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("data: got %v, %v; want entries", entries, err)
+	}
+	away := t.TempDir()
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(data, e.Name()), filepath.Join(away, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, quick(dir))
+	put(t, client(t, s.Endpoint()), "a", "1")
+	stop(t, s)
+}
+
 func TestStopEndsWatches(t *testing.T) {
 	s := start(t, quick(filepath.Join(t.TempDir(), "store")))
 	c := client(t, s.Endpoint())
