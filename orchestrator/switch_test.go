@@ -136,6 +136,35 @@ func TestAnnotatedHooksAndImports(t *testing.T) {
 	}
 }
 
+// Everything that fx offers works in the private graph, and only there.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	var invoked atomic.Int32
+	a := startApp(t, g, fx.Supply("hello"), mailerModule(
+		orchestrator.Import[string](),
+		orchestrator.Options(
+			fx.Invoke(func(string) { invoked.Add(1) }),
+			fx.Decorate(func(greeting string) string { return greeting + ", world" }),
+		),
+		orchestrator.Provide(func(greeting string) mailer {
+			return mailerFunc(func(context.Context) error { return errors.New(greeting) })
+		})),
+		fx.Invoke(func(greeting string) {
+			if greeting != "hello" {
+				t.Errorf("the app's graph has %q, want what it supplied", greeting)
+			}
+		}))
+	if got := invoked.Load(); got != 0 {
+		t.Errorf("a function of a disabled module was invoked %d times", got)
+	}
+	g.set("mail", true)
+	a.requireState(t, orchestrator.Running)
+	if got := a.mail.Send(t.Context()).Error(); got != "hello, world" || invoked.Load() != 1 {
+		t.Errorf("the private graph has %q and invoked %d times, want the decorated value, and once", got, invoked.Load())
+	}
+}
+
 func TestModulesMayImportOthers(t *testing.T) {
 	t.Parallel()
 	g := newGate("mail", "audit")
