@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.uber.org/fx"
@@ -59,6 +60,9 @@ func isNillable(t reflect.Type) bool {
 // parentOptions is the module as the app's graph sees it: for each export the handle and the proxy, which depend on
 // nothing, and one group member that receives the imports. So modules may import each other's exports freely.
 func (s *spec) parentOptions() fx.Option {
+	if s.static {
+		return s.staticOptions()
+	}
 	var opts []fx.Option
 	params := []reflect.Type{}
 	tags := []string{}
@@ -66,7 +70,7 @@ func (s *spec) parentOptions() fx.Option {
 		opts = append(opts, fx.Provide(e.provide))
 		params, tags = append(params, e.liveType), append(tags, "")
 	}
-	imports := s.allImports()
+	imports := s.imports()
 	for _, k := range imports {
 		params, tags = append(params, k.typ), append(tags, k.paramTag())
 	}
@@ -108,23 +112,40 @@ func (i imported) option() fx.Option {
 	return fx.Provide(constructor)
 }
 
+// imports is what the implementations import, each value once, in the order of appearance.
+func (s *spec) imports() []key {
+	var all []key
+	for _, i := range s.implementations {
+		for _, k := range i.imports {
+			at := slices.IndexFunc(all, func(known key) bool { return known.identity() == k.identity() })
+			switch {
+			case at < 0:
+				all = append(all, k)
+			case !k.optional:
+				all[at].optional = false
+			}
+		}
+	}
+	return all
+}
+
 // allImports is what Import declares and what the plain constructors need and don't provide, in the order of appearance.
-func (s *spec) allImports() []key {
+func (i *implementation) allImports() []key {
 	provided := map[key]bool{}
 	for _, t := range suppliedByEngine() {
 		provided[key{typ: t}] = true
 	}
 	var needs []key
-	for _, constructor := range s.constructors {
+	for _, constructor := range i.constructors {
 		t := reflect.TypeOf(constructor)
 		if t == nil || t.Kind() != reflect.Func {
 			continue // an annotated constructor is opaque: its needs are declared with Import
 		}
-		for i := range t.NumIn() {
-			if t.IsVariadic() && i == t.NumIn()-1 {
+		for in := range t.NumIn() {
+			if t.IsVariadic() && in == t.NumIn()-1 {
 				break // fx leaves variadic parameters empty
 			}
-			needs = append(needs, keysOf(t.In(i))...)
+			needs = append(needs, keysOf(t.In(in))...)
 		}
 		for out := range t.Outs() {
 			for _, k := range keysOf(out) {
@@ -135,7 +156,7 @@ func (s *spec) allImports() []key {
 		}
 	}
 	var imports []key
-	for _, k := range append(append([]key{}, s.imports...), needs...) {
+	for _, k := range slices.Concat(i.declared, needs) {
 		if !provided[k.identity()] {
 			provided[k.identity()] = true
 			imports = append(imports, k)
@@ -183,7 +204,7 @@ func isMarker(t reflect.Type) bool {
 func suppliedByEngine() []reflect.Type {
 	return []reflect.Type{
 		reflect.TypeFor[fx.Lifecycle](), reflect.TypeFor[fx.Shutdowner](), reflect.TypeFor[fx.DotGraph](),
-		reflect.TypeFor[*Owner](), reflect.TypeFor[error](),
+		reflect.TypeFor[*Owner](), reflect.TypeFor[Self](), reflect.TypeFor[error](),
 	}
 }
 
@@ -191,8 +212,10 @@ func suppliedByEngine() []reflect.Type {
 // annotated constructor of the private graph; validating that graph tells.
 func (m *module) missingImports() error {
 	declared := map[key]bool{}
-	for _, k := range m.spec.imports {
-		declared[k.identity()] = true
+	for _, i := range m.spec.implementations {
+		for _, k := range i.declared {
+			declared[k.identity()] = true
+		}
 	}
 	var errs []error
 	for _, i := range m.imports {

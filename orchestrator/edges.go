@@ -64,7 +64,8 @@ func (o *Orchestrator) link() error {
 		return errors.Join(errs...)
 	}
 	o.modules = order
-	for _, m := range o.modules {
+	for i, m := range o.modules {
+		m.index = i
 		for _, r := range m.requires {
 			r.requiredBy = append(r.requiredBy, m)
 		}

@@ -24,7 +24,7 @@ func New(opts ...Option) fx.Option {
 	}
 	return fx.Options(
 		fx.Supply(settings),
-		fx.Provide(newOrchestrator),
+		fx.Provide(newBoot, newOrchestrator),
 		fx.Invoke(func(*Orchestrator) {}),
 	)
 }
@@ -45,60 +45,59 @@ type engineSettings struct {
 
 // Orchestrator is the engine. All methods are safe for concurrent use.
 type Orchestrator struct {
-	settings   engineSettings
-	gate       Gate
-	log        *slog.Logger
-	shutdowner fx.Shutdowner
-	modules    []*module // in the order of their edges, requirements first, ties by name; fixed after construction
+	settings engineSettings
+	gate     Gate
+	log      *slog.Logger
+	boot     *boot
+	events   *EventLog
+	modules  []*module // in the order of their edges, requirements first, ties by name; fixed after construction
 
 	kick        chan struct{} // capacity 1: something may have changed
 	loopDone    chan struct{}
 	unsubscribe func()
 	transitions sync.WaitGroup
 
+	overriding sync.Mutex // held while overrides change, before mu
+
 	mu       sync.Mutex
 	asked    uint64        // how often a pass was asked for
 	passed   uint64        // the value of asked that the last pass has seen
 	booted   bool          // the app has started
 	stopping bool          // the app stops: no module is wanted any more
+	versions uint64        // the last one that a module's settings got
+	applying *Plan         // being applied; nil: none
 	changed  chan struct{} // closed and replaced when anything below mu changed
 }
 
 type engineParams struct {
 	fx.In
 
-	Settings   engineSettings
-	Lifecycle  fx.Lifecycle
-	Shutdowner fx.Shutdowner
-	Gate       Gate
-	Logger     *slog.Logger `optional:"true"`
-	Modules    []*module    `group:"switchyard.modules"`
+	Boot      *boot
+	Lifecycle fx.Lifecycle
+	Modules   []*module `group:"switchyard.modules"`
 }
 
 func newOrchestrator(p engineParams) (*Orchestrator, error) {
-	if p.Logger == nil {
-		p.Logger = slog.New(slog.DiscardHandler)
-	}
 	o := &Orchestrator{
-		settings:   p.Settings,
-		gate:       p.Gate,
-		log:        p.Logger,
-		shutdowner: p.Shutdowner,
-		modules:    p.Modules,
-		kick:       make(chan struct{}, 1),
-		loopDone:   make(chan struct{}),
-		changed:    make(chan struct{}),
+		settings: p.Boot.settings,
+		gate:     p.Boot.gate,
+		log:      p.Boot.log,
+		boot:     p.Boot,
+		events:   newEventLog(),
+		modules:  p.Modules,
+		kick:     make(chan struct{}, 1),
+		loopDone: make(chan struct{}),
+		changed:  make(chan struct{}),
 	}
 	slices.SortFunc(o.modules, byName)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := o.loadOverrides(); err != nil {
-		return nil, err
-	}
 	for _, m := range o.modules {
-		m.bindNoops(o)
+		m.attach(o)
 	}
+	o.dropStrayOverrides()
+	p.Boot.engine.Store(o)
 	p.Lifecycle.Append(fx.Hook{OnStart: o.start, OnStop: o.stop})
 	return o, nil
 }
@@ -115,13 +114,13 @@ func (o *Orchestrator) validate() error {
 			errs = append(errs, err)
 			continue
 		}
-		flags = append(flags, FlagDeclaration{Name: m.spec.flag, Module: m.spec.name})
+		flags = append(flags, m.spec.declaration())
 		if err := m.missingImports(); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if m.spec.linked() {
-			errs = append(errs, m.validateGraph())
+		for _, i := range m.spec.implementations {
+			errs = append(errs, o.boot.blueprint(m, i).validate())
 		}
 	}
 	errs = append(errs, o.link(), o.gate.Declare(flags...))
@@ -202,7 +201,7 @@ func (o *Orchestrator) poke() {
 func (o *Orchestrator) Settled(ctx context.Context) error {
 	for {
 		o.mu.Lock()
-		settled := o.passed == o.asked && !slices.ContainsFunc(o.modules, func(m *module) bool { return m.busy })
+		settled := o.passed == o.asked && !slices.ContainsFunc(o.modules, (*module).inTransition)
 		changed := o.changed
 		o.mu.Unlock()
 		if settled {
@@ -224,7 +223,7 @@ func (o *Orchestrator) unsettled() []string {
 	defer o.mu.Unlock()
 	var names []string
 	for _, m := range o.modules {
-		if m.busy {
+		if m.inTransition() {
 			names = append(names, fmt.Sprintf("%s (%s)", m.spec.name, m.state))
 		}
 	}

@@ -22,8 +22,9 @@ type Gate interface {
 
 // FlagDeclaration tells the gate about one flag.
 type FlagDeclaration struct {
-	Name   string // for example "kubernetesAggregator"
-	Module string // the module that the flag switches
+	Name     string   // for example "kubernetesAggregator"
+	Module   string   // the module that the flag switches
+	Variants []string // what the flag may name besides "off"; none: it is a boolean
 }
 
 // Decision is the recorded answer of a Gate for one flag. It is a value: readers may keep it.
@@ -38,4 +39,10 @@ type Decision struct {
 	Layer     string    `json:"layer"`               // precedence layer that decided: kill-list, environment, file, default, ...
 	Source    string    `json:"source"`              // where in that layer: a file's path, a variable's name, ...
 	At        time.Time `json:"at"`                  // when this decision was taken
+}
+
+// FlagDecision is the decision in force for a module.
+type FlagDecision struct {
+	Module string `json:"module"`
+	Decision
 }

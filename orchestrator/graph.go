@@ -6,103 +6,228 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
+
+	"github.com/detectviz/switchyard/orchestrator/internal/hook"
 )
 
 // graph is a module's private graph while it exists: a child fx.App with its hooks, goroutines and exported values.
 type graph struct {
-	life   *lifecycle
-	owner  *Owner
-	values []any // one for each export
+	implementation *implementation
+	settings       uint64 // the module's settings that it was made of
+	imports        []imported
+	life           *lifecycle
+	owner          *Owner
+	values         []any // one for each export
+	probes         []*probe
+	broken         atomic.Pointer[error]
 }
 
-// startGraph builds the private graph and runs its OnStart hooks, bounded by ctx. If it fails, all that was started has
-// been stopped again, or is named in a *hungError.
-func (m *module) startGraph(ctx context.Context, app fx.Shutdowner, fail func(error)) (*graph, error) {
-	g := &graph{life: &lifecycle{}, owner: newOwner(fail)}
-	discard := func() error {
-		fresh, cancel := context.WithTimeout(context.Background(), m.spec.timeouts.Stop)
-		defer cancel()
-		return g.stop(fresh)
+// fail records why the graph can't serve any longer. Only the first reason counts.
+func (g *graph) fail(err error) { g.broken.CompareAndSwap(nil, &err) }
+
+// failure is why the graph can't serve any longer, or nil.
+func (g *graph) failure() error {
+	if err := g.broken.Load(); err != nil {
+		return *err
 	}
-	targets := make([]reflect.Value, len(m.spec.exports))
-	populate := make([]any, len(targets))
-	for i, e := range m.spec.exports {
-		targets[i] = reflect.New(e.typ)
-		populate[i] = targets[i].Interface()
+	return nil
+}
+
+// blueprint is what a private graph is made from.
+type blueprint struct {
+	module         string
+	implementation *implementation
+	exports        []export
+	imports        []imported
+	settings       uint64
+	timeouts       Timeouts
+	app            fx.Shutdowner
+	failed         func() // called when the graph can't serve any longer
+	hooks          hook.Hooks
+}
+
+func (b *blueprint) newGraph() *graph {
+	g := &graph{implementation: b.implementation, settings: b.settings, imports: b.imports, life: &lifecycle{}}
+	g.owner = newOwner(func(err error) {
+		g.fail(err)
+		b.failed()
+	})
+	return g
+}
+
+// run builds the private graph, runs its OnStart hooks and waits until it is healthy, all bounded by ctx. If that fails, all
+// that was started has been stopped again, or is named in a *hungError.
+func (b *blueprint) run(ctx context.Context) (*graph, error) {
+	g := b.newGraph()
+	if err := b.build(ctx, g); err != nil {
+		return nil, err
 	}
-	build := func() error {
-		return rootCause(fx.New(
-			m.graphOptions(g, app),
-			fx.Populate(populate...),
-			fx.RecoverFromPanics(),
-		).Err())
-	}
-	err := await(ctx, hookGrace, "building the graph", build, func(error) { _ = discard() })
-	if err == nil {
-		for i, e := range m.spec.exports {
-			if v := targets[i].Elem(); isNillable(e.typ) && v.IsNil() {
-				err = fmt.Errorf("the private graph provides nil for %v", e.typ)
-			}
-			g.values = append(g.values, targets[i].Elem().Interface())
-		}
-	}
-	if err == nil {
-		err = g.life.start(ctx, m.spec.timeouts.Stop)
-	}
-	if err != nil {
-		if hung := (*hungError)(nil); errors.As(err, &hung) && g.values == nil {
-			return nil, err // the builder still runs: it discards what it made when it returns
-		}
-		return nil, errors.Join(err, discard())
+	if err := b.start(ctx, g); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-// graphOptions is the private graph without its exports: what validation checks, and what startGraph builds.
-func (m *module) graphOptions(g *graph, app fx.Shutdowner) fx.Option {
+// build runs the constructors. If it fails, nothing is left of the graph.
+func (b *blueprint) build(ctx context.Context, g *graph) error {
+	targets := make([]reflect.Value, 0, len(b.exports)+len(b.implementation.health))
+	populate := make([]any, 0, cap(targets))
+	want := func(t reflect.Type) {
+		v := reflect.New(t)
+		targets, populate = append(targets, v), append(populate, v.Interface())
+	}
+	options := fx.Options(b.options(g))
+	if replaced := b.replacements(); replaced != nil {
+		g.values, options = replaced, fx.NopLogger
+	} else {
+		for _, e := range b.exports {
+			want(e.typ)
+		}
+		for _, h := range b.implementation.health {
+			want(h.typ)
+		}
+	}
+	constructors := func() error {
+		if b.hooks.Step != nil {
+			if err := b.hooks.Step(b.module, hook.Construct); err != nil {
+				return err
+			}
+		}
+		return rootCause(fx.New(options, fx.Populate(populate...), fx.RecoverFromPanics()).Err())
+	}
+	// A builder that hangs discards what it made when it returns.
+	err := await(ctx, hookGrace, "building the graph", constructors, func(error) { _ = b.discard(g) })
+	if hung := (*hungError)(nil); errors.As(err, &hung) {
+		return err
+	}
+	if err == nil {
+		err = b.collect(g, targets)
+	}
+	if err != nil {
+		return errors.Join(err, b.discard(g))
+	}
+	return nil
+}
+
+// collect takes the exported values and what the health checks want out of the graph.
+func (b *blueprint) collect(g *graph, targets []reflect.Value) error {
+	for _, target := range targets {
+		v := target.Elem()
+		if isNillable(v.Type()) && v.IsNil() {
+			return fmt.Errorf("the private graph provides nil for %v", v.Type())
+		}
+		if len(g.values) < len(b.exports) {
+			value := v.Interface()
+			if replaced, ok := b.hooks.Replace[v.Type()]; ok {
+				value = replaced
+			}
+			g.values = append(g.values, value)
+			continue
+		}
+		g.probes = append(g.probes, &probe{healthCheck: b.implementation.health[len(g.probes)], module: v.Interface()})
+	}
+	return nil
+}
+
+// start runs the hooks and the first health checks, then the periodic ones. If it fails, nothing is left of the graph.
+func (b *blueprint) start(ctx context.Context, g *graph) error {
+	if b.hooks.Step != nil {
+		g.life.injected = func(step hook.Step) error { return b.hooks.Step(b.module, step) }
+	}
+	err := g.life.start(ctx, b.timeouts.Stop)
+	for _, p := range g.probes {
+		if err == nil {
+			err = p.first(ctx)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, b.discard(g))
+	}
+	for _, p := range g.probes {
+		g.owner.Go("health check", p.watch)
+	}
+	return nil
+}
+
+// discard stops what was started of a graph that failed, with a context of its own: the one of the start may have ended.
+func (b *blueprint) discard(g *graph) error {
+	fresh, cancel := context.WithTimeout(context.Background(), b.timeouts.Stop)
+	defer cancel()
+	return g.stop(fresh)
+}
+
+// replacements are the values that a test puts in the place of the module's own, or nil.
+func (b *blueprint) replacements() []any {
+	var values []any
+	for _, e := range b.exports {
+		v, ok := b.hooks.Replace[e.typ]
+		if !ok {
+			return nil
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+// options is the private graph without its exports: what validation checks, and what build makes.
+func (b *blueprint) options(g *graph) fx.Option {
 	opts := []fx.Option{
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.Decorate(func(fx.Lifecycle) fx.Lifecycle { return g.life }),
-		fx.Decorate(func(fx.Shutdowner) fx.Shutdowner { return app }),
-		fx.Supply(g.owner),
-		fx.Provide(m.spec.constructors...),
-		fx.Options(m.spec.options...),
+		fx.Decorate(func(fx.Shutdowner) fx.Shutdowner { return b.app }),
+		fx.Supply(g.owner, Self{Module: b.module, Variant: b.implementation.name}),
+		fx.Provide(b.implementation.constructors...),
+		fx.Options(b.implementation.options...),
 	}
-	for _, i := range m.imports {
-		if i.missing() {
+	for _, i := range b.imports {
+		known := slices.ContainsFunc(b.implementation.imports, func(k key) bool { return k.identity() == i.key.identity() })
+		if !known || i.missing() {
 			continue
 		}
 		if logger, ok := reflect.TypeAssert[*slog.Logger](i.value); ok {
-			i.value = reflect.ValueOf(logger.With("module", m.spec.name))
+			i.value = reflect.ValueOf(logger.With("module", b.module))
 		}
 		opts = append(opts, i.option())
 	}
 	return fx.Options(opts...)
 }
 
-// validateGraph checks, without running any constructor, that the private graph can be built.
-func (m *module) validateGraph() error {
-	populate := make([]any, len(m.spec.exports))
-	for i, e := range m.spec.exports {
-		populate[i] = reflect.New(e.typ).Interface()
+// validate checks, without running any constructor, that the private graph can be built.
+func (b *blueprint) validate() error {
+	var populate []any
+	for _, e := range b.exports {
+		populate = append(populate, reflect.New(e.typ).Interface())
 	}
-	g := &graph{life: &lifecycle{}, owner: newOwner(func(error) {})}
+	var errs []error
+	for _, h := range b.implementation.health {
+		if h.problem != nil {
+			errs = append(errs, fmt.Errorf("module %q: %w", b.module, h.problem))
+		}
+		populate = append(populate, reflect.New(h.typ).Interface())
+	}
+	g := b.newGraph()
 	g.owner.cancel()
-	if err := fx.ValidateApp(m.graphOptions(g, nil), fx.Populate(populate...)); err != nil {
-		return fmt.Errorf("module %q: private graph: %w", m.spec.name, rootCause(err))
+	if err := fx.ValidateApp(b.options(g), fx.Populate(populate...)); err != nil {
+		what := "private graph"
+		if b.implementation.name != variantOn {
+			what += fmt.Sprintf(" of variant %q", b.implementation.name)
+		}
+		errs = append(errs, fmt.Errorf("module %q: %s: %w", b.module, what, rootCause(err)))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // stop ends the goroutines first, then runs the OnStop hooks: what a goroutine uses is still there until it has ended.
 func (g *graph) stop(ctx context.Context) error {
 	var errs []error
-	if left := g.owner.stop(ctx); len(left) > 0 {
-		errs = append(errs, fmt.Errorf("goroutines did not end in time: %s", strings.Join(left, ", ")))
+	if err := g.owner.stop(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	if ctx.Err() != nil { // the goroutines took all the time; hooks still run, with a moment of their own
 		fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookGrace)

@@ -10,12 +10,16 @@ import (
 	"time"
 
 	"go.uber.org/fx"
+
+	"github.com/detectviz/switchyard/orchestrator/internal/hook"
 )
 
 // lifecycle runs the hooks of one private graph instead of fx, which neither recovers panics in hooks, nor rolls back when
 // the start times out, nor stops the rest when one hook hangs. Order and meaning are fx's: hooks start in the order of
 // their construction and stop in reverse, only those that started, each once.
 type lifecycle struct {
+	injected func(hook.Step) error // faults of a test; nil: none
+
 	mu      sync.Mutex
 	hooks   []fx.Hook
 	started int
@@ -44,7 +48,7 @@ func (l *lifecycle) start(ctx context.Context, stopTimeout time.Duration) error 
 	for {
 		h, ok := l.hook(l.started)
 		if !ok {
-			return nil
+			return l.inject(ctx, "OnStart", hook.Start)
 		}
 		err := call(ctx, hookGrace, "OnStart", h.OnStart, func(late error) {
 			if late == nil && h.OnStop != nil {
@@ -64,6 +68,9 @@ func (l *lifecycle) start(ctx context.Context, stopTimeout time.Duration) error 
 // quarters of the time that is left, then the next one runs.
 func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
+	if err := l.inject(ctx, "OnStop", hook.Stop); err != nil {
+		errs = append(errs, err)
+	}
 	for ; l.started > 0; l.started-- {
 		h, _ := l.hook(l.started - 1)
 		hookCtx, cancel, grace := ctx, func() {}, hookGrace
@@ -78,6 +85,14 @@ func (l *lifecycle) stop(ctx context.Context) error {
 		cancel()
 	}
 	return errors.Join(errs...)
+}
+
+// inject is the place of a test's own hook: the last to start, the first to stop.
+func (l *lifecycle) inject(ctx context.Context, kind string, step hook.Step) error {
+	if l.injected == nil {
+		return nil
+	}
+	return await(ctx, hookGrace, "injected "+kind, func() error { return l.injected(step) }, nil)
 }
 
 // call runs one hook and gives up on it when ctx ends: the error is then a *hungError, and late is called when the hook
@@ -133,6 +148,28 @@ type hungError struct {
 	what     string
 	cause    error
 	returned <-chan struct{} // closed when it returned after all
+}
+
+// hung returns every *hungError in the tree of err.
+func hung(err error) []*hungError {
+	if err == nil {
+		return nil
+	}
+	if h, ok := err.(*hungError); ok { //nolint:errorlint // the tree is walked here
+		return []*hungError{h}
+	}
+	switch e := err.(type) { //nolint:errorlint // the tree is walked here
+	case interface{ Unwrap() error }:
+		return hung(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*hungError
+		for _, inner := range e.Unwrap() {
+			all = append(all, hung(inner)...)
+		}
+		return all
+	default:
+		return nil
+	}
 }
 
 func (e *hungError) Error() string { return fmt.Sprintf("%s hangs: %v", e.what, e.cause) }

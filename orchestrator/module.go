@@ -5,42 +5,69 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"time"
 
 	"go.uber.org/fx"
 )
 
 // Module declares a module: an interface that the app may call at any time, a noop that answers while the module is off,
-// and a private graph that is built when it starts and released when it stops. A module without Provide and Options holds
-// only its noop: when its flag is on, its state is NotLinked.
+// and a private graph that is built when it starts and released when it stops. A module without Provide, Options and
+// Variant holds only its noop: when its flag is on, its state is NotLinked.
 //
 // The result is an ordinary option of the app's graph; modules are registered flat, in any order, beside New. Mistakes in
 // the declaration are reported by fx.New, all in one error.
 func Module(name string, opts ...ModuleOption) fx.Option {
 	s := &spec{name: name, timeouts: defaultTimeouts()}
 	for _, o := range opts {
+		if o == nil {
+			s.invalid("nil among the options")
+			continue
+		}
 		o.applyModule(s)
 	}
+	s.complete()
 	return s.parentOptions()
 }
 
 // ModuleOption is an option of Module. Only this package implements it.
 type ModuleOption interface{ applyModule(*spec) }
 
-type moduleOption func(*spec)
+// moduleOption is an option of the module as a whole: it can't stand inside Variant.
+type moduleOption struct {
+	name  string
+	apply func(*spec)
+}
 
-func (f moduleOption) applyModule(s *spec) { f(s) }
+func (o moduleOption) applyModule(s *spec) {
+	if s.within != nil {
+		s.invalid("Variant(%q, %s(...)): allowed in a variant are Provide, Options, Import and Health; move %s out of it", s.within.name, o.name, o.name)
+		return
+	}
+	o.apply(s)
+}
+
+// variantOption is an option that may also stand inside Variant.
+type variantOption func(*implementation)
+
+func (f variantOption) applyModule(s *spec) {
+	if s.within != nil {
+		f(s.within)
+		return
+	}
+	f(&s.base)
+}
 
 // Flag names the flag that switches the module. It is required.
 func Flag(name string) ModuleOption {
-	return moduleOption(func(s *spec) { s.flag = name })
+	return moduleOption{"Flag", func(s *spec) { s.flag = name }}
 }
 
 // Export declares an interface that the module serves. The private graph must provide T; the app's graph gets T, made by
 // proxy, and *Live[T]. While the module does not run, both lead to noop. If noop embeds Noop, it is told which module it
 // stands for.
 func Export[T any](noop T, proxy func(*Live[T]) T) ModuleOption {
-	return moduleOption(func(s *spec) {
+	return moduleOption{"Export", func(s *spec) {
 		typ := reflect.TypeFor[T]()
 		if v := reflect.ValueOf(&noop).Elem(); isNillable(typ) && v.IsNil() {
 			s.invalid("export %v: the noop is nil; pass a value that answers while the module is off", typ)
@@ -50,43 +77,44 @@ func Export[T any](noop T, proxy func(*Live[T]) T) ModuleOption {
 			s.invalid("export %v: the proxy is nil; pass the function that makes %v from *orchestrator.Live[%v]", typ, typ, typ)
 			return
 		}
-		e := export{typ: typ, liveType: reflect.TypeFor[*Live[T]](), provide: func() (*Live[T], T) {
+		e := export{typ: typ, liveType: reflect.TypeFor[*Live[T]](), noopValue: any(noop), newLive: func() slot { return newLive(noop) }}
+		e.provide = func() (*Live[T], T) {
 			l := newLive(noop)
 			return l, proxy(l)
-		}}
+		}
 		e.noop, _ = any(noop).(boundNoop)
 		s.exports = append(s.exports, e)
-	})
+	}}
 }
 
 // Import declares a value of the app's graph that the private graph needs. Needs of plain constructors and of fx.In
 // structs are inferred; Import is for those that can't be, such as parameters of annotated constructors and of functions
 // in Options.
 func Import[T any]() ModuleOption {
-	return moduleOption(func(s *spec) { s.imports = append(s.imports, key{typ: reflect.TypeFor[T]()}) })
+	return variantOption(func(i *implementation) { i.declared = append(i.declared, key{typ: reflect.TypeFor[T]()}) })
 }
 
 // Provide adds constructors to the private graph. They run each time that the module starts. What they need and don't
 // provide themselves is imported from the app's graph.
 func Provide(constructors ...any) ModuleOption {
-	return moduleOption(func(s *spec) { s.constructors = append(s.constructors, constructors...) })
+	return variantOption(func(i *implementation) { i.constructors = append(i.constructors, constructors...) })
 }
 
 // Options adds any fx options to the private graph.
 func Options(opts ...fx.Option) ModuleOption {
-	return moduleOption(func(s *spec) { s.options = append(s.options, opts...) })
+	return variantOption(func(i *implementation) { i.options = append(i.options, opts...) })
 }
 
 // Requires names modules without which this one can't run. While one of them does not run, this one is Waiting and its noop
 // serves; it stops before they do.
 func Requires(modules ...string) ModuleOption {
-	return moduleOption(func(s *spec) { s.requires = append(s.requires, modules...) })
+	return moduleOption{"Requires", func(s *spec) { s.requires = append(s.requires, modules...) }}
 }
 
 // Uses names modules that this one works better with, but also without. At boot it starts after them, and when the app
 // stops it stops before them. Importing another module's export is such an edge by itself.
 func Uses(modules ...string) ModuleOption {
-	return moduleOption(func(s *spec) { s.uses = append(s.uses, modules...) })
+	return moduleOption{"Uses", func(s *spec) { s.uses = append(s.uses, modules...) }}
 }
 
 // FailurePolicy says what the app does when a module can't run although it should.
@@ -102,12 +130,12 @@ const (
 
 // OnFailure sets the failure policy.
 func OnFailure(policy FailurePolicy) ModuleOption {
-	return moduleOption(func(s *spec) {
+	return moduleOption{"OnFailure", func(s *spec) {
 		if policy != Degrade && policy != Abort {
 			s.invalid("OnFailure(%d): allowed are orchestrator.Degrade and orchestrator.Abort", policy)
 		}
 		s.onFailure = policy
-	})
+	}}
 }
 
 // Timeouts bounds the steps of a module's life. A zero field keeps its default.
@@ -117,7 +145,9 @@ type Timeouts struct {
 	Stop  time.Duration // background goroutines and all OnStop hooks; default 10 s
 }
 
-func (t Timeouts) applyModule(s *spec) {
+func (t Timeouts) applyModule(s *spec) { moduleOption{"Timeouts", t.set}.applyModule(s) }
+
+func (t Timeouts) set(s *spec) {
 	for _, f := range []struct {
 		name string
 		from time.Duration
@@ -138,25 +168,37 @@ func defaultTimeouts() Timeouts {
 
 // spec is a module as declared. It is not changed after Module returned.
 type spec struct {
-	name, flag   string
-	exports      []export
-	imports      []key
-	constructors []any
-	options      []fx.Option
-	requires     []string
-	uses         []string
-	timeouts     Timeouts
-	onFailure    FailurePolicy
-	errs         []error
+	name, flag      string
+	exports         []export
+	base            implementation    // what stands outside of Variant
+	variants        []*implementation // as declared
+	within          *implementation   // while the options of a Variant are applied
+	implementations []*implementation // complete; none: only the noop is linked
+	requires        []string
+	uses            []string
+	timeouts        Timeouts
+	onFailure       FailurePolicy
+	onChange        ChangePolicy
+	start           StartMode
+	idleTimeout     time.Duration
+	static          bool
+	damping         Damping
+	errs            []error
 }
 
 type export struct {
 	typ, liveType reflect.Type
 	provide       any // func() (*Live[T], T)
+	newLive       func() slot
+	noopValue     any
 	noop          boundNoop
 }
 
-func (s *spec) linked() bool { return len(s.constructors)+len(s.options) > 0 }
+func (s *spec) declaration() FlagDeclaration {
+	return FlagDeclaration{Name: s.flag, Module: s.name, Variants: s.variantNames()}
+}
+
+func (s *spec) linked() bool { return len(s.implementations) > 0 }
 
 func (s *spec) invalid(format string, args ...any) {
 	s.errs = append(s.errs, fmt.Errorf("module %q: "+format, append([]any{s.name}, args...)...))
@@ -183,5 +225,11 @@ func (s *spec) validate() error {
 	if len(s.exports) == 0 && len(s.errs) == 0 {
 		wrong("no export: add orchestrator.Export[T](noop, proxy), so that the app can reach the module")
 	}
+	for i, e := range s.exports {
+		if slices.ContainsFunc(s.exports[:i], func(earlier export) bool { return earlier.typ == e.typ }) {
+			wrong("export %v is declared twice: export a type once, or give the second one a type of its own", e.typ)
+		}
+	}
+	errs = append(errs, s.validateModes(), s.validateVariants())
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -15,12 +16,12 @@ import (
 // Override is an operator's word that takes precedence over a module's flag, for a while: a kill switch, or a switch-on for
 // maintenance. Only the kill list is above it.
 type Override struct {
-	Module  string    `json:"module"`
-	Enabled bool      `json:"enabled"`
-	Reason  string    `json:"reason"`         // why, in the operator's words; required
-	Actor   string    `json:"actor"`          // who; required
-	At      time.Time `json:"at"`             // when it was set
-	Until   time.Time `json:"until,omitzero"` // when it ends; zero: when it is cleared
+	Module string    `json:"module"`
+	To     string    `json:"to"`             // "on", "off" or a variant's name
+	Reason string    `json:"reason"`         // why, in the operator's words; required
+	Actor  string    `json:"actor"`          // who; required
+	At     time.Time `json:"at"`             // when it was set
+	Until  time.Time `json:"until,omitzero"` // when it ends; zero: when it is cleared
 }
 
 // OverrideError says what is wrong with an override that was refused.
@@ -40,29 +41,33 @@ func DataDir(dir string) Option {
 	return func(s *engineSettings) { s.dataDir = dir }
 }
 
-// Override switches a module on or off for ttl, whatever its flag says; zero: until it is cleared. It returns what is in
-// force as soon as it is recorded (and on disk, with DataDir); the switch follows, see Settled. An earlier override of the
-// module is replaced. Errors: *UnknownModuleError, *OverrideError, or that of the file system, and then nothing has changed.
-func (o *Orchestrator) Override(module string, enabled bool, ttl time.Duration, reason, actor string) (Override, error) {
-	if err := errors.Join(required("reason", reason), required("actor", actor)); err != nil {
-		return Override{}, err
-	}
+// Override brings a module to a state for ttl, whatever its flag says: "on", "off" or one of its variants; ttl zero: until it is
+// cleared. It returns what is in force as soon as it is recorded (and on disk, with DataDir); the switch follows, see
+// Settled. An earlier override of the module is replaced. Errors: *UnknownModuleError, *OverrideError, or that of the file
+// system, and then nothing has changed.
+func (o *Orchestrator) Override(module, to string, ttl time.Duration, reason, actor string) (Override, error) {
+	v := Override{Module: module, To: to, Reason: reason, Actor: actor, At: time.Now().UTC()}
 	if ttl < 0 {
 		return Override{}, &OverrideError{Field: "ttl", Value: ttl.String(), Allowed: "a positive duration, or none for an override without end"}
 	}
-	v := Override{Module: module, Enabled: enabled, Reason: reason, Actor: actor, At: time.Now().UTC()}
 	if ttl > 0 {
 		v.Until = v.At.Add(ttl)
 	}
-	return v, o.changeOverride(module, actor, &v)
+	if err := errors.Join(required("reason", reason), required("actor", actor)); err != nil {
+		return Override{}, err
+	}
+	if err := o.changeOverrides(map[string]*Override{module: &v}, actor, reason); err != nil {
+		return Override{}, err
+	}
+	return v, nil
 }
 
-// ClearOverride ends the override of a module, if there is one: its flag decides again.
-func (o *Orchestrator) ClearOverride(module, actor string) error {
+// ClearOverride ends the override of a module, if there is one: its flag decides again. The reason may be empty.
+func (o *Orchestrator) ClearOverride(module, actor, reason string) error {
 	if err := required("actor", actor); err != nil {
 		return err
 	}
-	return o.changeOverride(module, actor, nil)
+	return o.changeOverrides(map[string]*Override{module: nil}, actor, reason)
 }
 
 func required(field, value string) error {
@@ -72,22 +77,56 @@ func required(field, value string) error {
 	return nil
 }
 
-func (o *Orchestrator) changeOverride(module, actor string, to *Override) error {
+// changeOverrides sets and clears overrides, all or none. Only the writer of the file waits for the disk, not the engine.
+func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason string) error {
+	o.overriding.Lock()
+	defer o.overriding.Unlock()
 	defer o.poke()
+
+	o.mu.Lock()
+	var errs []error
+	next := map[string]*Override{}
+	for _, m := range o.modules {
+		next[m.spec.name] = m.override
+	}
+	for _, name := range sortedKeys(to) {
+		m, err := o.find(name)
+		if err == nil && to[name] != nil {
+			err = m.checkOverride(to[name].To)
+		}
+		errs = append(errs, err)
+		next[name] = to[name]
+	}
+	o.mu.Unlock()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := o.saveOverrides(next); err != nil {
+		return err
+	}
+
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	m, err := o.find(module)
-	if err != nil {
-		return err
+	for _, m := range o.modules {
+		v, ok := to[m.spec.name]
+		if !ok || v == nil && m.override == nil {
+			continue
+		}
+		from := m.override
+		m.override = v
+		o.events.add(OverrideChanged{Module: m.spec.name, From: from, To: v, Actor: actor, Reason: reason})
+		o.log.Info("override", "module", m.spec.name, "actor", actor, "reason", reason, "from", from.String(), "to", v.String())
 	}
-	from := m.override
-	m.override = to
-	if err := o.saveOverrides(); err != nil {
-		m.override = from
-		return err
-	}
-	o.log.Info("override", "module", module, "actor", actor, "from", from.String(), "to", to.String())
 	return nil
+}
+
+// checkOverride reports whether the module can be brought there.
+func (m *module) checkOverride(to string) error {
+	if to == variantOff || to == variantOn || slices.Contains(m.spec.variantNames(), to) {
+		return nil
+	}
+	allowed := append([]string{variantOn, variantOff}, m.spec.variantNames()...)
+	return &OverrideError{Field: "variant", Value: to, Allowed: "one of " + strings.Join(allowed, ", ")}
 }
 
 // String is the override in words.
@@ -95,15 +134,11 @@ func (v *Override) String() string {
 	if v == nil {
 		return "none"
 	}
-	what := "off"
-	if v.Enabled {
-		what = "on"
-	}
 	end := "until it is cleared"
 	if !v.Until.IsZero() {
 		end = "until " + v.Until.Format(time.RFC3339)
 	}
-	return fmt.Sprintf("%s by %s %s: %s", what, v.Actor, end, v.Reason)
+	return fmt.Sprintf("%s by %s %s: %s", v.To, v.Actor, end, v.Reason)
 }
 
 const (
@@ -111,59 +146,61 @@ const (
 	layerOverride = "override"
 )
 
-// overridden is the decision in force: the gate's, or that of the override. An override that has ended is forgotten. The
-// caller holds mu.
-func (o *Orchestrator) overridden(m *module, d Decision, now time.Time) Decision {
-	v := m.override
-	if v == nil {
-		return d
-	}
-	if !v.Until.IsZero() && !now.Before(v.Until) {
-		m.override = nil
-		o.log.Info("override has ended", "module", m.spec.name, "override", v.String())
-		if err := o.saveOverrides(); err != nil {
-			o.log.Warn("the end of an override could not be recorded", "module", m.spec.name, "error", err)
-		}
-		return d
-	}
-	if d.Layer == layerKillList {
-		return d
-	}
-	forced := Decision{Flag: d.Flag, Enabled: v.Enabled, Value: v.Enabled, Variant: "off", Reason: "OVERRIDE", Layer: layerOverride, Source: "override " + v.String(), At: v.At}
-	if v.Enabled {
-		forced.Variant = "on"
+// decision is what the override decides instead of d.
+func (v *Override) decision(d Decision) Decision {
+	on := v.To != variantOff
+	forced := Decision{Flag: d.Flag, Enabled: on, Value: on, Variant: v.To, Reason: "OVERRIDE", Layer: layerOverride, Source: "override " + v.String(), At: v.At}
+	if on && v.To != variantOn {
+		forced.Value = v.To
 	}
 	return forced
 }
 
+// expireOverride forgets an override that has ended, or returns when it does. The file may keep it: it has its end in it.
+// The caller holds mu.
+func (o *Orchestrator) expireOverride(m *module, now time.Time) (until time.Time) {
+	v := m.override
+	if v == nil || v.Until.IsZero() {
+		return time.Time{}
+	}
+	if now.Before(v.Until) {
+		return v.Until
+	}
+	m.override = nil
+	o.events.add(OverrideChanged{Module: m.spec.name, From: v, Reason: "its time has passed"})
+	o.log.Info("override has ended", "module", m.spec.name, "override", v.String())
+	return time.Time{}
+}
+
 const overridesFile = "overrides.json"
 
-// saveOverrides writes all overrides, in one step that a crash can't leave half done. The caller holds mu.
-func (o *Orchestrator) saveOverrides() error {
-	if o.settings.dataDir == "" {
+// saveOverrides writes all overrides, in one step that a crash can't leave half done.
+func (o *Orchestrator) saveOverrides(overrides map[string]*Override) error {
+	dir := o.settings.dataDir
+	if dir == "" {
 		return nil
 	}
 	all := []Override{}
-	for _, m := range o.modules {
-		if m.override != nil {
-			all = append(all, *m.override)
+	for _, name := range sortedKeys(overrides) {
+		if v := overrides[name]; v != nil {
+			all = append(all, *v)
 		}
 	}
 	content, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return fmt.Errorf("overrides: %w", err)
 	}
-	if err := os.MkdirAll(o.settings.dataDir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("overrides: %w", err)
 	}
-	f, err := os.CreateTemp(o.settings.dataDir, overridesFile+".*")
+	f, err := os.CreateTemp(dir, overridesFile+".*")
 	if err != nil {
 		return fmt.Errorf("overrides: %w", err)
 	}
 	_, err = f.Write(append(content, '\n'))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(o.settings.dataDir, overridesFile))
+		err = os.Rename(f.Name(), filepath.Join(dir, overridesFile))
 	}
 	if err != nil {
 		return fmt.Errorf("overrides: %w", errors.Join(err, os.Remove(f.Name())))
@@ -172,30 +209,47 @@ func (o *Orchestrator) saveOverrides() error {
 }
 
 // loadOverrides reads what an earlier process has left. A file that can't be read is an error: to forget a kill switch would
-// be worse than not to start. Overrides of modules that are gone are dropped.
-func (o *Orchestrator) loadOverrides() error {
-	if o.settings.dataDir == "" {
-		return nil
+// be worse than not to start.
+func loadOverrides(dir string) (map[string]*Override, error) {
+	if dir == "" {
+		return nil, nil
 	}
-	path := filepath.Join(o.settings.dataDir, overridesFile)
+	path := filepath.Join(dir, overridesFile)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // of a directory that can't be, setting one will tell
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("overrides: %w", err)
+		return nil, fmt.Errorf("overrides: %w", err)
 	}
-	var all []Override
+	var all []*Override
 	if err := json.Unmarshal(content, &all); err != nil {
-		return fmt.Errorf("overrides: %s: %w (mend the file, or remove it to forget all overrides)", path, err)
+		return nil, fmt.Errorf("overrides: %s: %w (mend the file, or remove it to forget all overrides)", path, err)
 	}
+	now := time.Now()
+	overrides := map[string]*Override{}
 	for _, v := range all {
-		m, err := o.find(v.Module)
-		if err != nil {
-			o.log.Warn("an override is dropped", "override", v.String(), "error", err)
-			continue
+		switch {
+		case v == nil || v.Module == "" || v.To == "":
+			return nil, fmt.Errorf("overrides: %s: an entry lacks \"module\" or \"to\" (mend the file, or remove it to forget all overrides)", path)
+		case v.Until.IsZero() || now.Before(v.Until):
+			overrides[v.Module] = v
 		}
-		m.override = &v
 	}
-	return nil
+	return overrides, nil
+}
+
+// dropStrayOverrides forgets those of modules, and of variants, that the app does not have any more.
+func (o *Orchestrator) dropStrayOverrides() {
+	for _, name := range sortedKeys(o.boot.overrides) {
+		m, err := o.find(name)
+		if err == nil {
+			if err = m.checkOverride(o.boot.overrides[name].To); err != nil {
+				m.override = nil
+			}
+		}
+		if err != nil {
+			o.log.Warn("an override is dropped", "override", o.boot.overrides[name].String(), "error", err)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func TestOverride(t *testing.T) {
 	g := newGate("mail")
 	a := startApp(t, g, mailerModule(realMailer()))
 	a.requireState(t, orchestrator.Running)
-	if _, err := a.orch.Override("mailer", false, 0, "too much mail", "ann"); err != nil {
+	if _, err := a.orch.Override("mailer", "off", 0, "too much mail", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	e := a.requireState(t, orchestrator.Off)
@@ -37,12 +37,12 @@ func TestOverride(t *testing.T) {
 	g.set("mail", false)
 	g.set("mail", true)
 	a.requireState(t, orchestrator.Off) // the flag does not matter
-	if err := a.orch.ClearOverride("mailer", "ann"); err != nil {
+	if err := a.orch.ClearOverride("mailer", "ann", "over"); err != nil {
 		t.Fatal(err)
 	}
 	a.requireState(t, orchestrator.Running)
 
-	if _, err := a.orch.Override("mailer", false, 50*time.Millisecond, "for a moment", "ann"); err != nil {
+	if _, err := a.orch.Override("mailer", "off", 50*time.Millisecond, "for a moment", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "off for a moment", func() bool { return a.status(t).Generation == 2 && a.status(t).State != orchestrator.Running })
@@ -64,7 +64,7 @@ func TestOverrideRefused(t *testing.T) {
 		{"mailer", "why", "ann", -time.Second, &field},
 		{"nobody", "why", "ann", 0, &unknown},
 	} {
-		if _, err := a.orch.Override(tt.module, true, tt.ttl, tt.reason, tt.actor); !errors.As(err, tt.want) {
+		if _, err := a.orch.Override(tt.module, "on", tt.ttl, tt.reason, tt.actor); !errors.As(err, tt.want) {
 			t.Errorf("%+v: error %v, want a %T", tt, err, tt.want)
 		}
 	}
@@ -85,7 +85,7 @@ func TestKillListBeatsOverride(t *testing.T) {
 		fx.Provide(func() orchestrator.Gate { return killList{newGate()} }))
 	app.RequireStart()
 	t.Cleanup(func() { app.RequireStop() })
-	if _, err := orch.Override("mailer", true, 0, "please", "ann"); err != nil {
+	if _, err := orch.Override("mailer", "on", 0, "please", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	if err := orch.Settled(t.Context()); err != nil {
@@ -107,7 +107,7 @@ func TestOverrideSurvivesARestart(t *testing.T) {
 		return app, orch
 	}
 	app, orch := boot()
-	if _, err := orch.Override("mailer", false, time.Hour, "maintenance", "ann"); err != nil {
+	if _, err := orch.Override("mailer", "off", time.Hour, "maintenance", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	app.RequireStop()
@@ -116,7 +116,7 @@ func TestOverrideSurvivesARestart(t *testing.T) {
 	if err != nil || e.State != orchestrator.Off || e.Override == nil || e.Override.Reason != "maintenance" || e.Override.Until.IsZero() {
 		t.Errorf("after a restart: %+v (%v), want Off by the override", e, err)
 	}
-	if err := orch.ClearOverride("mailer", "ann"); err != nil {
+	if err := orch.ClearOverride("mailer", "ann", "over"); err != nil {
 		t.Fatal(err)
 	}
 	app.RequireStop()
@@ -147,7 +147,7 @@ func TestOverrideThatCannotBeKeptIsRefused(t *testing.T) {
 		fx.Provide(func() orchestrator.Gate { return newGate("mail") }))
 	app.RequireStart()
 	t.Cleanup(func() { app.RequireStop() })
-	if _, err := orch.Override("mailer", false, 0, "why", "ann"); err == nil {
+	if _, err := orch.Override("mailer", "off", 0, "why", "ann"); err == nil {
 		t.Error("an override that can't be kept was accepted")
 	}
 	if s := orch.Status()[0]; s.State != orchestrator.Running {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 )
 
@@ -58,8 +59,8 @@ func (o *Owner) Fail(err error) {
 	}
 }
 
-// stop cancels the goroutines and waits for them until ctx ends; it returns the names of those that are left.
-func (o *Owner) stop(ctx context.Context) []string {
+// stop cancels the goroutines and waits for them until ctx ends; then the error is a *hungError that names those left.
+func (o *Owner) stop(ctx context.Context) error {
 	o.mu.Lock()
 	o.stopped = true
 	o.mu.Unlock()
@@ -75,7 +76,7 @@ func (o *Owner) stop(ctx context.Context) []string {
 	case <-ctx.Done():
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return sortedKeys(o.running)
+		return &hungError{what: "goroutine " + strings.Join(sortedKeys(o.running), ", "), cause: context.Cause(ctx), returned: done}
 	}
 }
 

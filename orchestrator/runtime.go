@@ -3,41 +3,61 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// module is one declared module in one app. Everything from state on is guarded by the engine's mutex.
+// module is one declared module in one app. Everything from decision on is guarded by the engine's mutex.
 type module struct {
-	spec    *spec
-	slots   []slot // one for each export
-	imports []imported
+	spec  *spec
+	index int    // in the order of the modules
+	slots []slot // one for each export
 
 	requires, uses []*module // sorted by name
 	requiredBy     []*module
 	usedBy         []*module
 
-	wanted bool   // by its flag, and nothing that it requires is unwanted
-	why    string // ... or why not
+	frozen   *Decision // of a static module: the one that counts
+	prebuilt *graph    // of a static module that is on, until it is started
 
-	state    State
-	reason   string
-	since    time.Time
-	decision Decision
-	override *Override // nil: the flag decides
-	history  []Transition
+	decision   Decision // in force
+	decided    bool
+	override   *Override // nil: the flag decides
+	misread    string    // what the flag asks for in vain
+	missedBoot bool      // it starts at boot only, and that is over
+	verdict
+	needed bool // wanted, and to run now
 
-	busy        bool   // a transition runs
-	cancelStart func() // while it is a start: gives it up
-	graph       *graph // while Running
+	imports       []imported // the values that it is to be made of
+	settings      uint64     // changes when imports do
+	misconfigured string     // settings that can't be taken over while the app runs
+
+	state       State
+	reason      string
+	since       time.Time
+	history     []Transition
+	busy        bool            // a transition runs
+	leaving     bool            // it runs, but is to stop as soon as its dependants have
+	starting    *implementation // while it starts
+	cancelStart func()          // while it starts: gives it up
+	graph       *graph          // while Running
+	beside      *replacement
 	draining    []retired
 	generation  uint64
 	runningFrom time.Time
 
-	failure   error     // why a Running module must stop; nil: it may run
-	lastError error     // the last failure, kept for the operator
-	failures  int       // in a row
-	retryAt   time.Time // when Failed
-	hung      *hungError
+	used      bool // called since it was last Idle
+	usedAt    time.Time
+	callsSeen uint32
+
+	lastError     error // the last failure, kept for the operator
+	failures      int   // in a row
+	failedAttempt attempt
+	retryAt       time.Time
+	hung          []*hungError
+	switchedAt    time.Time   // the last start or stop
+	starts        []time.Time // within the last hour, if they are limited
 }
 
 // historyLength is how many transitions Explain remembers.
@@ -46,6 +66,32 @@ const historyLength = 32
 func newModule(s *spec) *module {
 	return &module{spec: s, state: Off, reason: "the app has not started", since: time.Now()}
 }
+
+// attach makes what the module hands out know the engine.
+func (m *module) attach(o *Orchestrator) {
+	m.bindNoops(o)
+	m.override = o.boot.overrides[m.spec.name]
+	if m.spec.start == OnFirstUse {
+		for _, s := range m.slots {
+			s.onUse(func(ctx context.Context) bool { return o.use(ctx, m) })
+		}
+	}
+}
+
+// retract takes what serves away from the callers and returns it. What they reach now is the noop, or, if the module starts
+// when it is called, its start.
+func (m *module) retract() (old []retired) {
+	onUse := m.spec.start == OnFirstUse && m.wanted && m.state != Failed && (m.graph == nil || m.graph.failure() == nil)
+	for _, s := range m.slots {
+		if r := s.retract(onUse); r != nil {
+			old = append(old, r)
+		}
+	}
+	return old
+}
+
+// forgive forgets a failure.
+func (m *module) forgive() { m.lastError, m.failures, m.failedAttempt = nil, 0, attempt{} }
 
 func (m *module) bindNoops(o *Orchestrator) {
 	for _, e := range m.spec.exports {
@@ -73,8 +119,11 @@ func (m *module) whyNoop() string {
 	}
 }
 
+// inTransition reports whether something about the module is under way.
+func (m *module) inTransition() bool { return m.busy || m.beside != nil }
+
 // active reports whether anything of the module runs.
-func (m *module) active() bool { return m.busy || m.state == Running }
+func (m *module) active() bool { return m.busy || m.state == Running || m.beside != nil }
 
 // holdsUp names the modules that have to stop before m does: those that require it and, when they are to stop as well, those
 // that use it.
@@ -96,7 +145,7 @@ func (m *module) holdsUp() []string {
 // lacks returns the first required module that does not serve.
 func (m *module) lacks() *module {
 	for _, r := range m.requires {
-		if !r.wanted || r.state != Running || r.failure != nil {
+		if !r.wanted || r.state != Running || r.leaving {
 			return r
 		}
 	}
@@ -124,6 +173,15 @@ func (m *module) leases() int64 {
 	return sum
 }
 
+// calls is how many leases were taken on what serves now, modulo 2^32.
+func (m *module) calls() uint32 {
+	var sum uint32
+	for _, s := range m.slots {
+		sum += s.calls()
+	}
+	return sum
+}
+
 func (m *module) noopCalls() uint64 {
 	var sum uint64
 	for _, e := range m.spec.exports {
@@ -134,18 +192,26 @@ func (m *module) noopCalls() uint64 {
 	return sum
 }
 
-// hangs reports whether something of an earlier start or stop has still not returned.
+// hangs reports whether something of an earlier copy has still not returned.
 func (m *module) hangs() bool {
-	if m.hung == nil {
-		return false
+	m.hung = slices.DeleteFunc(m.hung, func(h *hungError) bool {
+		select {
+		case <-h.returned:
+			return true
+		default:
+			return false
+		}
+	})
+	return len(m.hung) > 0
+}
+
+// hanging names what has not returned.
+func (m *module) hanging() string {
+	var list []string
+	for _, h := range m.hung {
+		list = append(list, h.Error())
 	}
-	select {
-	case <-m.hung.returned:
-		m.hung = nil
-		return false
-	default:
-		return true
-	}
+	return "that has not ended: " + strings.Join(list, "; ")
 }
 
 // Drainer is implemented by an exported value with calls that last (watches, streams, upgraded connections). Drain is

@@ -1,0 +1,191 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrChangeRunning is what Apply returns while another change is being applied.
+var ErrChangeRunning = errors.New("another change is being applied")
+
+// StalePlanError says that the app has changed since the plan was made: what it would do now is something else.
+type StalePlanError struct {
+	Planned, Now []Step
+}
+
+func (e *StalePlanError) Error() string {
+	return fmt.Sprintf("the app has changed since the plan was made: it had %d steps, and would have %d now; make a new plan", len(e.Planned), len(e.Now))
+}
+
+// ApplyError says why a change was not carried out.
+type ApplyError struct {
+	Module     string // the first that did not get where it should; empty: none in particular
+	Cause      error
+	RolledBack bool  // everything is as it was before
+	Rollback   error // what went wrong then; nil if RolledBack
+}
+
+func (e *ApplyError) Error() string {
+	text := fmt.Sprintf("the change failed: %v", e.Cause)
+	if e.Module != "" {
+		text = fmt.Sprintf("the change failed at module %q: %v", e.Module, e.Cause)
+	}
+	if e.RolledBack {
+		return text + "; it was rolled back"
+	}
+	return fmt.Sprintf("%s; it could not be rolled back: %v", text, e.Rollback)
+}
+
+func (e *ApplyError) Unwrap() []error { return []error{e.Cause, e.Rollback} }
+
+// Apply carries out a plan, all or nothing, and returns when every module is where the plan says. If a module does not get
+// there, or ctx ends first, the overrides that the plan has set are put back to what they were (except those that somebody
+// has changed meanwhile: a kill switch always works), the modules follow in the reverse order, and the error is an
+// *ApplyError. A module with OnFailure(Abort) that fails in a change is rolled back too, instead of ending the app.
+//
+// Other errors, with nothing done: *UnknownModuleError, *ChangeError, *StalePlanError, ErrChangeRunning, or that of the
+// file system when overrides are kept on disk.
+func (o *Orchestrator) Apply(ctx context.Context, p Plan) error {
+	if err := errors.Join(requiredOf("reason", p.Change.Reason), requiredOf("actor", p.Change.Actor)); err != nil {
+		return err
+	}
+	before, err := o.beginApply(&p)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	failed := o.carryOut(ctx, p, before)
+	o.mu.Lock()
+	o.applying = nil
+	o.mu.Unlock()
+	done := ChangeFinished{Set: p.Change.Set, Clear: p.Change.Clear, Actor: p.Change.Actor, Reason: p.Change.Reason, Took: time.Since(began)}
+	if failed != nil {
+		done.Error = failed.Error()
+		if undone := (*ApplyError)(nil); errors.As(failed, &undone) {
+			done.RolledBack = undone.RolledBack
+		}
+	}
+	o.events.add(done)
+	return failed
+}
+
+func requiredOf(field, value string) error {
+	if refused := (*OverrideError)(nil); errors.As(required(field, value), &refused) {
+		return &ChangeError{Field: field, Value: value, Allowed: refused.Allowed}
+	}
+	return nil
+}
+
+// beginApply claims the app for a plan that still fits, and returns the overrides that it is going to change.
+func (o *Orchestrator) beginApply(p *Plan) (before map[string]*Override, err error) {
+	decisions := o.decisions()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.applying != nil {
+		return nil, ErrChangeRunning
+	}
+	if err := o.checkChange(p.Change); err != nil {
+		return nil, err
+	}
+	now := o.plan(p.Change, decisions)
+	if !slices.EqualFunc(p.Steps, now.Steps, func(a, b Step) bool {
+		return a.Module == b.Module && a.Action == b.Action && a.Variant == b.Variant
+	}) {
+		return nil, &StalePlanError{Planned: p.Steps, Now: now.Steps}
+	}
+	p.Outcome = now.Outcome
+	o.applying = p
+	before = map[string]*Override{}
+	for name := range p.Change.overrides(time.Time{}) {
+		m, _ := o.find(name)
+		before[name] = m.override
+	}
+	return before, nil
+}
+
+// carryOut changes the overrides, waits for the modules, and undoes everything if one of them fails.
+func (o *Orchestrator) carryOut(ctx context.Context, p Plan, before map[string]*Override) error {
+	ours := p.Change.overrides(time.Now())
+	if err := o.changeOverrides(ours, p.Change.Actor, p.Change.Reason); err != nil {
+		return err
+	}
+	module, cause := o.awaitOutcome(ctx, p.Outcome)
+	if cause == nil {
+		return nil
+	}
+	undo := map[string]*Override{}
+	o.mu.Lock()
+	for name, v := range ours {
+		if m, err := o.find(name); err == nil && m.override == v {
+			undo[name] = before[name]
+		}
+	}
+	o.mu.Unlock()
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.patience())
+	defer cancel()
+	err := o.changeOverrides(undo, p.Change.Actor, "rolled back: "+cause.Error())
+	if err == nil {
+		err = o.Settled(patience)
+	}
+	return &ApplyError{Module: module, Cause: cause, RolledBack: err == nil, Rollback: err}
+}
+
+// patience is how long all modules may take to stop and to start again, one after the other at the worst.
+func (o *Orchestrator) patience() time.Duration {
+	var sum time.Duration
+	for _, m := range o.modules {
+		sum += m.spec.timeouts.Start + m.spec.timeouts.Drain + m.spec.timeouts.Stop
+	}
+	return sum
+}
+
+// awaitOutcome waits until every module that is to change is where it should be. It returns the first that will not be.
+func (o *Orchestrator) awaitOutcome(ctx context.Context, outcome []Outcome) (culprit string, err error) {
+	for {
+		o.mu.Lock()
+		seen := o.passed == o.asked
+		settled := seen && !slices.ContainsFunc(o.modules, (*module).inTransition)
+		changed := o.changed
+		reached := true
+		for _, want := range outcome {
+			m, _ := o.find(want.Module)
+			if !want.Changes || seen && m.reached(want) {
+				continue
+			}
+			reached = false
+			if culprit == "" && seen && want.State == Running && (m.failedAttempt == m.attempt() && m.lastError != nil) {
+				culprit, err = want.Module, m.lastError
+			}
+			if culprit == "" && settled {
+				culprit, err = want.Module, fmt.Errorf("it is %s instead of %s: %s", m.state, want.State, m.reason)
+			}
+		}
+		o.mu.Unlock()
+		if reached || err != nil {
+			return culprit, err
+		}
+		select {
+		case <-changed:
+		case <-o.loopDone:
+			return "", errors.New("the app has stopped")
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+// reached reports whether the module is where it should be.
+func (m *module) reached(want Outcome) bool {
+	if m.busy || m.state != want.State {
+		return false
+	}
+	return m.state != Running || m.serves(m.graph.implementation) == want.Implementation && !m.stale()
+}
+
+// touches reports whether the plan changes the module. It may be called on nil.
+func (p *Plan) touches(m *module) bool {
+	return p != nil && slices.ContainsFunc(p.Outcome, func(o Outcome) bool { return o.Module == m.spec.name && o.Changes })
+}

@@ -1,0 +1,98 @@
+package orchestrator
+
+import "fmt"
+
+// verdict is what the decisions ask of a module. It depends on the decisions alone, not on what runs, so that a plan comes
+// to the same one as the reconciler.
+type verdict struct {
+	wanted         bool            // by its flag, and nothing that it requires is unwanted
+	implementation *implementation // when wanted
+	rest           State           // when not wanted: Off, NotLinked or Waiting
+	why            string
+}
+
+// judge returns the verdict for each module. decisions are in the order of the modules: requirements first.
+func (o *Orchestrator) judge(decisions []Decision) []verdict {
+	verdicts := make([]verdict, len(o.modules))
+	for i, m := range o.modules {
+		verdicts[i] = m.judge(decisions[i], verdicts)
+	}
+	return verdicts
+}
+
+// judge decides on one module, given the verdicts on those that it requires.
+func (m *module) judge(d Decision, verdicts []verdict) verdict {
+	restart := ""
+	if m.frozen != nil {
+		if d.Enabled != m.frozen.Enabled || d.Enabled && m.spec.implementation(d.Variant) != m.spec.implementation(m.frozen.Variant) {
+			restart = fmt.Sprintf("; restart required: %s, but the module was decided when the app was built", m.says(d))
+		}
+		d = *m.frozen
+	}
+	why := m.says(d) + restart
+	switch {
+	case !d.Enabled:
+		return verdict{rest: Off, why: why}
+	case !m.spec.understands(d):
+		return verdict{rest: Off, why: fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: %s)", m.spec.flag, d.Variant, m.spec.allowed())}
+	case !m.spec.linked():
+		return verdict{rest: NotLinked, why: why + ", but this binary holds only the noop of the module"}
+	case m.missedBoot:
+		return verdict{rest: Off, why: why + "; restart required: the module starts at boot only"}
+	}
+	for _, r := range m.requires {
+		if v := verdicts[r.index]; !v.wanted {
+			return verdict{rest: Waiting, why: fmt.Sprintf("%s, but it requires %q: %s", why, r.spec.name, v.why)}
+		}
+	}
+	return verdict{wanted: true, implementation: m.spec.implementation(d.Variant), why: why}
+}
+
+// says is what decided that the module is to be on or off, in words.
+func (m *module) says(d Decision) string {
+	if d.Layer == layerOverride {
+		return d.Source
+	}
+	what := variantOff
+	if d.Enabled {
+		what = variantOn
+		if i := m.spec.implementation(d.Variant); i != nil {
+			what = i.name
+		}
+	}
+	return fmt.Sprintf("flag %q is %s (%s)", m.spec.flag, what, d.Source)
+}
+
+// inForce is the decision that counts when the gate says d and an operator says v (nil: nothing). If it asks for a variant
+// that the module doesn't have, the last good decision holds, and misread says so.
+func (m *module) inForce(d Decision, v *Override) (in Decision, misread string) {
+	if v != nil && d.Layer != layerKillList {
+		d = v.decision(d)
+	}
+	if !m.spec.understands(d) && m.decided && m.spec.understands(m.decision) {
+		return m.decision, fmt.Sprintf("; it now asks for the variant %q (%s), which the module does not have (allowed: %s), so the last good decision holds", d.Variant, d.Source, m.spec.allowed())
+	}
+	return d, ""
+}
+
+// take makes a decision the one in force. The caller holds mu.
+func (o *Orchestrator) take(m *module, d Decision) {
+	d, m.misread = m.inForce(d, m.override)
+	if from := m.decision; m.decided && (from.Enabled != d.Enabled || from.Variant != d.Variant || from.Layer != d.Layer || from.Source != d.Source) {
+		o.events.add(DecisionChanged{Module: m.spec.name, From: from, To: d})
+	}
+	m.decision, m.decided = d, true
+	if m.spec.start == AtBoot && o.booted && !d.Enabled {
+		m.missedBoot = true
+	}
+}
+
+// decisions asks the gate for the decision on each module, in the order of the modules. The caller must not hold mu: the
+// gate may notify under a lock of its own, which leads to poke.
+func (o *Orchestrator) decisions() []Decision {
+	decisions := make([]Decision, len(o.modules))
+	for i, m := range o.modules {
+		decisions[i] = o.gate.Decide(m.spec.flag)
+	}
+	return decisions
+}
