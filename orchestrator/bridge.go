@@ -22,16 +22,24 @@ type key struct {
 func (k key) identity() key { k.optional = false; return k }
 
 // paramTag is the key as fx.ParamTags wants it, in a graph that may lack it: the engine reports a missing import itself,
-// with the module's name. A type that has no nil can't show that it is missing, so it stays required.
+// with the module's name and with all else that is wrong.
 func (k key) paramTag() string {
-	switch {
-	case k.group != "":
+	if k.group != "" {
 		return fmt.Sprintf(`group:%q`, k.group)
-	case !isNillable(k.typ) && !k.optional:
-		return nameTag(k.name)
-	default:
-		return strings.TrimSpace(nameTag(k.name) + ` optional:"true"`)
 	}
+	return strings.TrimSpace(nameTag(k.name) + ` optional:"true"`)
+}
+
+// showsAbsence reports whether a value that is not there can be told from one that is there and zero.
+func (k key) showsAbsence() bool { return k.optional || k.group != "" || isNillable(k.typ) }
+
+// providedIn reports whether the app's graph has a constructor for the key: it draws each result as a node.
+func (k key) providedIn(graph fx.DotGraph) bool {
+	node := k.typ.String()
+	if k.name != "" {
+		node += "[name=" + k.name + "]"
+	}
+	return strings.Contains(string(graph), fmt.Sprintf("\t%q [label=<", node))
 }
 
 func (k key) resultTag() string {
@@ -71,9 +79,8 @@ func (s *spec) parentOptions() fx.Option {
 		params, tags = append(params, e.liveType), append(tags, "")
 	}
 	imports := s.imports()
-	for _, k := range imports {
-		params, tags = append(params, k.typ), append(tags, k.paramTag())
-	}
+	importTypes, importTags := bridgeParams(imports)
+	params, tags = append(params, importTypes...), append(tags, importTags...)
 	bridge := reflect.MakeFunc(
 		reflect.FuncOf(params, []reflect.Type{reflect.TypeFor[*module]()}, false),
 		func(args []reflect.Value) []reflect.Value {
@@ -81,23 +88,46 @@ func (s *spec) parentOptions() fx.Option {
 			for _, live := range args[:len(s.exports)] {
 				m.slots = append(m.slots, live.Interface().(slot))
 			}
-			for i, value := range args[len(s.exports):] {
-				m.imports = append(m.imports, imported{key: imports[i], value: value})
-			}
+			m.imports = bridged(imports, args[len(s.exports):])
 			return []reflect.Value{reflect.ValueOf(m)}
 		})
 	opts = append(opts, fx.Provide(fx.Annotate(bridge.Interface(), fx.ParamTags(tags...), fx.ResultTags(moduleGroup))))
 	return fx.Options(opts...)
 }
 
-// imported is a value taken from the app's graph for a private one.
-type imported struct {
-	key   key
-	value reflect.Value
+// bridgeParams are the parameters with which a constructor in the app's graph receives imports, and their tags: the imports,
+// and, if one of them can't show that it is missing, the drawing of the graph, which does.
+func bridgeParams(imports []key) (params []reflect.Type, tags []string) {
+	for _, k := range imports {
+		params, tags = append(params, k.typ), append(tags, k.paramTag())
+	}
+	if slices.ContainsFunc(imports, func(k key) bool { return !k.showsAbsence() }) {
+		params, tags = append(params, reflect.TypeFor[fx.DotGraph]()), append(tags, "")
+	}
+	return params, tags
 }
 
-func (i imported) missing() bool {
-	return i.key.group == "" && isNillable(i.key.typ) && i.value.IsNil()
+// bridged takes the imports out of the arguments for bridgeParams.
+func bridged(imports []key, args []reflect.Value) []imported {
+	all := make([]imported, len(imports))
+	for i, k := range imports {
+		all[i] = imported{key: k, value: args[i]}
+		switch {
+		case k.showsAbsence():
+			all[i].missing = k.group == "" && isNillable(k.typ) && args[i].IsNil()
+		case args[i].IsZero():
+			graph, _ := reflect.TypeAssert[fx.DotGraph](args[len(imports)])
+			all[i].missing = !k.providedIn(graph)
+		}
+	}
+	return all
+}
+
+// imported is a value taken from the app's graph for a private one.
+type imported struct {
+	key     key
+	value   reflect.Value
+	missing bool // the graph has no such value
 }
 
 // option provides the value in the private graph.
@@ -219,7 +249,7 @@ func (m *module) missingImports() error {
 	}
 	var errs []error
 	for _, i := range m.imports {
-		if i.missing() && declared[i.key.identity()] {
+		if i.missing && declared[i.key.identity()] {
 			errs = append(errs, fmt.Errorf("module %q: import %v is not provided by the app: add fx.Provide or fx.Supply for it", m.spec.name, i.key.typ))
 		}
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // Event is something that happened to a module. The set of types is closed, so that a switch over them can be complete:
-// [StateChanged], [DecisionChanged], [OverrideChanged], [ReplacementStarted], [ReplacementFailed], [Replaced],
-// [SettingsChanged], [CallsCut], [StepHung] and [ChangeFinished].
+// [StateChanged], [DecisionChanged], [OverrideChanged], [ReplacementStarted], [ReplacementFailed],
+// [ReplacementGivenUp], [Replaced], [SettingsChanged], [CallsCut], [StepHung] and [ChangeFinished].
 type Event interface{ sealed() }
 
 // StateChanged says that a module went from one state to another.
@@ -60,6 +60,13 @@ type ReplacementFailed struct {
 	Took    time.Duration `json:"tookNanoseconds"`
 }
 
+// ReplacementGivenUp says that the copy is not wanted any more: the module is switched off, or wanted in yet another way.
+type ReplacementGivenUp struct {
+	Module string        `json:"module"`
+	To     string        `json:"to"` // variant
+	Took   time.Duration `json:"tookNanoseconds"`
+}
+
 // Replaced says that calls reach the new copy from now on. The old one is drained and stopped afterwards.
 type Replaced struct {
 	Module     string        `json:"module"`
@@ -107,6 +114,7 @@ func (DecisionChanged) sealed()    {}
 func (OverrideChanged) sealed()    {}
 func (ReplacementStarted) sealed() {}
 func (ReplacementFailed) sealed()  {}
+func (ReplacementGivenUp) sealed() {}
 func (Replaced) sealed()           {}
 func (SettingsChanged) sealed()    {}
 func (CallsCut) sealed()           {}

@@ -187,7 +187,7 @@ func (b *blueprint) options(g *graph) fx.Option {
 	}
 	for _, i := range b.imports {
 		known := slices.ContainsFunc(b.implementation.imports, func(k key) bool { return k.identity() == i.key.identity() })
-		if !known || i.missing() {
+		if !known || i.missing {
 			continue
 		}
 		if logger, ok := reflect.TypeAssert[*slog.Logger](i.value); ok {

@@ -63,16 +63,25 @@ func (m *module) says(d Decision) string {
 	return fmt.Sprintf("flag %q is %s (%s)", m.spec.flag, what, d.Source)
 }
 
+// codeTypeMismatch is OpenFeature's error code for a flag whose value is of no use to who asks.
+const codeTypeMismatch = "TYPE_MISMATCH"
+
 // inForce is the decision that counts when the gate says d and an operator says v (nil: nothing). If it asks for a variant
 // that the module doesn't have, the last good decision holds, and misread says so.
 func (m *module) inForce(d Decision, v *Override) (in Decision, misread string) {
 	if v != nil && d.Layer != layerKillList {
 		d = v.decision(d)
 	}
-	if !m.spec.understands(d) && m.decided && m.spec.understands(m.decision) {
-		return m.decision, fmt.Sprintf("; it now asks for the variant %q (%s), which the module does not have (allowed: %s), so the last good decision holds", d.Variant, d.Source, m.spec.allowed())
+	if m.spec.understands(d) {
+		return d, ""
 	}
-	return d, ""
+	d.ErrorCode, d.Error = codeTypeMismatch, fmt.Sprintf("value %v (%s): allowed: %s", d.Value, d.Source, m.spec.allowed())
+	if !m.decided || !m.spec.understands(m.decision) {
+		return d, ""
+	}
+	held := m.decision
+	held.ErrorCode, held.Error = d.ErrorCode, d.Error
+	return held, fmt.Sprintf("; it now asks for the variant %q (%s), which the module does not have (allowed: %s), so the last good decision holds", d.Variant, d.Source, m.spec.allowed())
 }
 
 // take makes a decision the one in force. The caller holds mu.

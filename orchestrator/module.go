@@ -77,6 +77,10 @@ func Export[T any](noop T, proxy func(*Live[T]) T) ModuleOption {
 			s.invalid("export %v: the proxy is nil; pass the function that makes %v from *orchestrator.Live[%v]", typ, typ, typ)
 			return
 		}
+		if slices.ContainsFunc(s.exports, func(earlier export) bool { return earlier.typ == typ }) {
+			s.invalid("export %v is declared twice: export a type once, or give the second one a type of its own", typ)
+			return
+		}
 		e := export{typ: typ, liveType: reflect.TypeFor[*Live[T]](), noopValue: any(noop), newLive: func() slot { return newLive(noop) }}
 		e.provide = func() (*Live[T], T) {
 			l := newLive(noop)
@@ -224,11 +228,6 @@ func (s *spec) validate() error {
 	}
 	if len(s.exports) == 0 && len(s.errs) == 0 {
 		wrong("no export: add orchestrator.Export[T](noop, proxy), so that the app can reach the module")
-	}
-	for i, e := range s.exports {
-		if slices.ContainsFunc(s.exports[:i], func(earlier export) bool { return earlier.typ == e.typ }) {
-			wrong("export %v is declared twice: export a type once, or give the second one a type of its own", e.typ)
-		}
 	}
 	errs = append(errs, s.validateModes(), s.validateVariants())
 	return errors.Join(errs...)

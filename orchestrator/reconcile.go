@@ -205,11 +205,10 @@ func (o *Orchestrator) enter(m *module, to State, reason string) {
 	now := time.Now()
 	e := StateChanged{Module: m.spec.name, From: from, To: to, Reason: reason, Generation: m.generation, Took: now.Sub(m.since)}
 	m.since = now
-	switch {
-	case to == Starting:
-		e.Variant = m.starting.name
-	case m.graph != nil:
-		e.Variant = m.graph.implementation.name
+	for _, i := range []*implementation{m.current(), m.ending} {
+		if i != nil && e.Variant == "" {
+			e.Variant = i.name
+		}
 	}
 	m.history = append(m.history, Transition{At: m.since, From: from, To: to, Reason: reason})
 	if extra := len(m.history) - historyLength; extra > 0 {

@@ -27,7 +27,7 @@ func (o *Orchestrator) Reload(values ...any) error {
 		for _, value := range values {
 			for at, i := range imports {
 				if i.takes(value) && !reflect.DeepEqual(i.value.Interface(), value) {
-					imports[at].value = reflect.ValueOf(value)
+					imports[at].value, imports[at].missing = reflect.ValueOf(value), false
 					changed = append(changed, i.key.typ.String())
 				}
 			}

@@ -62,7 +62,7 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 		end()
 		o.mu.Lock()
 		o.quarantine(m, err)
-		unwanted := context.Cause(ctx) != nil && errors.Is(context.Cause(ctx), errNoLongerWanted) || m.graph != old
+		unwanted := errors.Is(context.Cause(ctx), errNoLongerWanted) || m.graph != old
 		var leases []retired
 		switch {
 		case err == nil && !unwanted:
@@ -72,10 +72,9 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 			m.reason = reason
 			o.events.add(Replaced{Module: m.spec.name, From: from, To: to, Reason: reason, Generation: m.generation, Took: time.Since(began)})
 			o.log.Info("module was replaced", "module", m.spec.name, "from", from, "to", to, "generation", m.generation)
-		case err == nil: // too late: nobody wants it
-			old, leases = fresh, nil
 		case unwanted:
-			old = nil
+			old = fresh // nil if it was given up in time
+			o.events.add(ReplacementGivenUp{Module: m.spec.name, To: to, Took: time.Since(began)})
 		default:
 			old = nil
 			o.failed(m, target, err)

@@ -40,6 +40,7 @@ type module struct {
 	busy        bool            // a transition runs
 	leaving     bool            // it runs, but is to stop as soon as its dependants have
 	starting    *implementation // while it starts
+	ending      *implementation // while it stops
 	cancelStart func()          // while it starts: gives it up
 	graph       *graph          // while Running
 	beside      *replacement

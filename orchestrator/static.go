@@ -81,10 +81,8 @@ func (b *boot) decide(s *spec) (Decision, error) {
 // the module is on, and yields for each export the handle and the value itself.
 func (s *spec) staticOptions() fx.Option {
 	imports := s.imports()
-	params, tags := []reflect.Type{reflect.TypeFor[*boot]()}, []string{""}
-	for _, k := range imports {
-		params, tags = append(params, k.typ), append(tags, k.paramTag())
-	}
+	params, tags := bridgeParams(imports)
+	params, tags = append([]reflect.Type{reflect.TypeFor[*boot]()}, params...), append([]string{""}, tags...)
 	var results []reflect.Type
 	var resultTags []string
 	for _, e := range s.exports {
@@ -95,9 +93,7 @@ func (s *spec) staticOptions() fx.Option {
 
 	constructor := reflect.MakeFunc(reflect.FuncOf(params, results, false), func(args []reflect.Value) []reflect.Value {
 		m := newModule(s)
-		for i, value := range args[1:] {
-			m.imports = append(m.imports, imported{key: imports[i], value: value})
-		}
+		m.imports = bridged(imports, args[1:])
 		b, _ := reflect.TypeAssert[*boot](args[0])
 		values, err := m.decideNow(b)
 		var out []reflect.Value

@@ -64,7 +64,8 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 		}
 		g, err = plan.run(ctx)
 	}, func() {
-		m.cancelStart, m.starting = nil, nil
+		m.cancelStart = nil
+		defer func() { m.starting = nil }()
 		o.quarantine(m, err)
 		switch {
 		case err == nil:
@@ -118,7 +119,7 @@ func (o *Orchestrator) beginStop(m *module, reason string, failure error) {
 	m.draining = append(m.draining, old...)
 	m.used = m.used && !idle
 	o.enter(m, Draining, reason)
-	m.graph = nil
+	m.graph, m.ending = nil, g.implementation
 
 	var err error
 	o.transition(m, func() {
@@ -133,6 +134,7 @@ func (o *Orchestrator) beginStop(m *module, reason string, failure error) {
 	}, func() {
 		m.draining = slices.DeleteFunc(m.draining, func(r retired) bool { return slices.Contains(old, r) })
 		m.switchedAt = time.Now()
+		defer func() { m.ending = nil }()
 		o.quarantine(m, err)
 		switch {
 		case failure != nil:

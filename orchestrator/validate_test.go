@@ -15,6 +15,7 @@ import (
 func TestBootValidation(t *testing.T) {
 	t.Parallel()
 	type database struct{}
+	type settings struct{ Port int }
 	real := orchestrator.Provide(func() mailer { return mailerFunc(func(context.Context) error { return nil }) })
 	export := orchestrator.Export[mailer](&noMail{}, newLiveMailer)
 	for name, tt := range map[string]struct {
@@ -36,6 +37,14 @@ func TestBootValidation(t *testing.T) {
 			orchestrator.Provide(func(*database) mailer { return nil }))}, want: []string{`module "a"`, "missing type", "database"}},
 		"missing declared import": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, orchestrator.Import[*database]())},
 			want: []string{`module "a"`, "database", "is not provided by the app"}},
+		"missing struct import": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export,
+			orchestrator.Provide(func(settings) mailer { return nil }))}, want: []string{`module "a"`, "missing type", "settings"}},
+		"missing struct import, declared, and another mistake": {modules: []fx.Option{
+			orchestrator.Module("a", orchestrator.Flag("x"), export, real, orchestrator.Import[settings]()),
+			orchestrator.Module("b", orchestrator.Export[auditor](&noAudit{}, newLiveAuditor)),
+		}, want: []string{`module "a": import orchestrator_test.settings is not provided by the app`, `module "b": no flag`}},
+		"export twice": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, export, real)}, want: []string{`module "a"`, "mailer", "declared twice"}},
+		"nil option":   {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, nil)}, want: []string{`module "a": nil among the options`}},
 		"duplicate": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real),
 			orchestrator.Module("a", orchestrator.Flag("x"), orchestrator.Export[auditor](&noAudit{}, newLiveAuditor))}, want: []string{`module "a" is declared twice`}},
 		"refused by the gate": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real)},
@@ -65,4 +74,13 @@ func TestBootValidation(t *testing.T) {
 	if !errors.Is(fx.New(fx.NopLogger, orchestrator.New(), fx.Provide(func() orchestrator.Gate { return &gate{refuse: errBroken} })).Err(), errBroken) {
 		t.Error("the gate's refusal is not wrapped")
 	}
+}
+
+// A struct that is zero is there all the same.
+func TestZeroImport(t *testing.T) {
+	t.Parallel()
+	type settings struct{ Port int }
+	startApp(t, newGate("mail"), fx.Supply(settings{}), mailerModule(orchestrator.Provide(func(settings) mailer {
+		return mailerFunc(func(context.Context) error { return nil })
+	}))).requireState(t, orchestrator.Running)
 }

@@ -13,6 +13,7 @@ type follower[S any] struct {
 	log     *slog.Logger
 	current *Loaded[S]
 	filled  map[string]bool // files that say something in current
+	modules *modules[S]     // set before the app starts; nil: nobody takes settings over
 }
 
 // reload loads, and applies everything or nothing.
@@ -28,9 +29,12 @@ func (f *follower[S]) reload(contents []Content) {
 	}
 	before := f.current
 	f.current = loaded
-	f.gate.Apply(loaded.Flags)
 	changed := loaded.Changed(before)
 	f.log.Info("configuration reloaded", "changed", changed)
+	if f.modules != nil { // before the flags: what they switch on starts with the new settings
+		changed = f.modules.reload(loaded.Settings, changed)
+	}
+	f.gate.Apply(loaded.Flags)
 	if !slices.Equal(before.Warnings, loaded.Warnings) {
 		logWarnings(f.log, loaded.Warnings)
 	}

@@ -27,13 +27,19 @@ func Open[S any](o Options[S]) (*Source[S], error) {
 }
 
 // Provide puts a configuration into the fx graph: the settings S, *Loaded[S], *Gate and orchestrator.Gate. While the app
-// runs, the gate evaluates and the files are watched. The settings are those of the source: reloads don't change them.
+// runs, the gate evaluates and the files are watched. The settings are those of the source: reloads don't change them, but
+// for those of modules, see ModuleSettings.
 func Provide[S any](source *Source[S]) fx.Option {
-	return fx.Provide(
-		func() S { return source.Loaded.Settings },
-		func() *Loaded[S] { return source.Loaded },
-		func(p params) (*Gate, error) { return source.run(p) },
-		func(g *Gate) orchestrator.Gate { return g },
+	return fx.Options(
+		fx.Provide(
+			func() S { return source.Loaded.Settings },
+			func() *Loaded[S] { return source.Loaded },
+			func(p params) (*Gate, *follower[S], error) { return source.run(p) },
+			func(g *Gate) orchestrator.Gate { return g },
+		),
+		fx.Invoke(func(f *follower[S], p modulesParams[S]) { // not by the constructor of the gate, which the engine needs
+			f.modules = &modules[S]{boot: source.Loaded.Settings, engine: p.Engine, all: p.All, log: f.log}
+		}),
 	)
 }
 
@@ -45,7 +51,7 @@ type params struct {
 }
 
 // run makes the gate, and starts and stops it and the watcher with the app.
-func (s *Source[S]) run(p params) (*Gate, error) {
+func (s *Source[S]) run(p params) (*Gate, *follower[S], error) {
 	options := s.Loader.options
 	log := options.Logger
 	if log == nil {
@@ -62,7 +68,7 @@ func (s *Source[S]) run(p params) (*Gate, error) {
 	}
 	gate, err := NewGate(options.Gate)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate.Apply(s.Loaded.Flags)
 
@@ -84,5 +90,5 @@ func (s *Source[S]) run(p params) (*Gate, error) {
 			return errors.Join(watcher.Stop(ctx), gate.Stop(ctx))
 		},
 	})
-	return gate, nil
+	return gate, follower, nil
 }

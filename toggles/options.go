@@ -33,7 +33,7 @@ type Options[S any] struct {
 	// Logger takes what happens while the app runs; default: the *slog.Logger of the fx graph, or none.
 	Logger *slog.Logger
 	// OnReload is called after a reload has been applied, with the keys whose value changed, sorted; toggles, context and
-	// environments, which are in force already, are not among them. It is called on the watcher's goroutine: the next reload
+	// environments, and keys that modules take over (see ModuleSettings), are in force already and not among them. It is called on the watcher's goroutine: the next reload
 	// waits for it.
 	OnReload func(loaded *Loaded[S], changed []string)
 	// Gate sets up the gate.

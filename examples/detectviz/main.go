@@ -11,6 +11,7 @@ import (
 	"github.com/detectviz/switchyard/examples/detectviz/app"
 	"github.com/detectviz/switchyard/modules/aggregator/kube"
 	"github.com/detectviz/switchyard/modules/noop"
+	"github.com/detectviz/switchyard/toggles"
 )
 
 func main() {
@@ -24,13 +25,13 @@ func main() {
 func aggregator() fx.Option {
 	return fx.Options(
 		fx.Invoke(func(log *slog.Logger) { kube.SetProcessLogger(log) }),
-		fx.Provide(func(s app.Settings) kube.Settings {
+		toggles.ModuleSettings("aggregator", func(boot, now app.Settings) kube.Settings {
 			k := kube.DefaultSettings()
-			k.DataDir = s.AggregatorDir()
-			k.Listen = s.Aggregator.Listen
-			k.Store = kube.StoreSettings(s.Aggregator.Store)
-			k.Backends = kube.BackendSettings(s.Aggregator.Backends)
-			k.Timeouts = kube.TimeoutSettings(s.Aggregator.Timeouts)
+			k.DataDir = boot.AggregatorDir() // what is kept does not move while the app runs
+			k.Listen = now.Aggregator.Listen
+			k.Store = kube.StoreSettings(now.Aggregator.Store)
+			k.Backends = kube.BackendSettings(now.Aggregator.Backends)
+			k.Timeouts = kube.TimeoutSettings(now.Aggregator.Timeouts)
 			return k
 		}),
 		kube.Module(),

@@ -4,9 +4,14 @@ package importrules
 func Layers() []Layer {
 	return []Layer{
 		{
-			Of:   Patterns{"./orchestrator/..."},
-			Only: Patterns{"std", "go.uber.org/fx/...", "./orchestrator/..."},
-			Why:  "the engine asks flags through its own interface, Gate, and knows no module",
+			Of:     Patterns{"./orchestrator/..."},
+			Except: Patterns{"./orchestrator/telemetry"},
+			Only:   Patterns{"std", "go.uber.org/fx/...", "./orchestrator/..."},
+			Why:    "the engine asks flags through its own interface, Gate, and knows no module",
+		}, {
+			Of:   Patterns{"./orchestrator/telemetry"},
+			Only: Patterns{"std", "go.uber.org/fx/...", "./orchestrator", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/otel/..."},
+			Why:  "who wants metrics and traces links their libraries, and nobody else does",
 		}, {
 			Of:    Patterns{"./orchestrator/..."},
 			Never: Patterns{"./modules/...", "./toggles/...", "github.com/open-feature/...", "k8s.io/..."},

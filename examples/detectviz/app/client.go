@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 
 // asking are the options of the commands that ask a running instance, and what a command sends.
 type asking struct {
-	server, output string
+	server, output, dataDir string
 
 	method string // default GET
 	token  string
@@ -36,7 +37,19 @@ type asking struct {
 func (a *asking) addTo(c *cobra.Command) {
 	c.Flags().StringVar(&a.server, "server", defaultServer, "URL of the running instance's console")
 	c.Flags().StringVarP(&a.output, "output", "o", "table", "output format: table or json")
+	c.Flags().StringVar(&a.dataDir, "data-dir", "", "data directory of the instance, for its token; asking needs it with http.requireToken only")
 }
+
+// readToken takes the token out of the instance's data directory.
+func (a *asking) readToken() (err error) {
+	a.token, err = readToken(filepath.Join(cmp.Or(a.dataDir, defaultDataDir), tokenFile))
+	if err != nil {
+		return fmt.Errorf("the token of the instance is required (--data-dir names its data directory): %w", err)
+	}
+	return nil
+}
+
+const defaultDataDir = "./detectviz-data"
 
 func newModules() *cobra.Command {
 	var a asking
@@ -68,6 +81,51 @@ func newExplain() *cobra.Command {
 	return c
 }
 
+func newFlags() *cobra.Command {
+	var a asking
+	c := &cobra.Command{
+		Use:   "flags",
+		Short: "List the flags of a running instance with what decided them",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var flags []orchestrator.FlagDecision
+			return a.show(cmd, "/api/v1/flags", &flags, func(w io.Writer) error { return writeFlags(w, flags) })
+		},
+	}
+	a.addTo(c)
+	return c
+}
+
+func newGraph() *cobra.Command {
+	var a asking
+	var dot, mermaid bool
+	c := &cobra.Command{
+		Use:   "graph",
+		Short: "Show how the modules of a running instance depend on each other",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var g orchestrator.Graph
+			return a.show(cmd, "/api/v1/graph", &g, func(w io.Writer) error {
+				switch {
+				case dot:
+					_, err := io.WriteString(w, g.DOT())
+					return err
+				case mermaid:
+					_, err := io.WriteString(w, g.Mermaid())
+					return err
+				default:
+					return writeGraph(w, g)
+				}
+			})
+		},
+	}
+	a.addTo(c)
+	c.Flags().BoolVar(&dot, "dot", false, "in the language of Graphviz")
+	c.Flags().BoolVar(&mermaid, "mermaid", false, "as a Mermaid flowchart")
+	c.MarkFlagsMutuallyExclusive("dot", "mermaid")
+	return c
+}
+
 // show asks for path, decodes the answer into v, and prints it.
 func (a *asking) show(cmd *cobra.Command, path string, v any, table func(io.Writer) error) error {
 	if a.output != "table" && a.output != "json" {
@@ -90,6 +148,11 @@ func (a *asking) show(cmd *cobra.Command, path string, v any, table func(io.Writ
 func (a *asking) ask(ctx context.Context, path string) ([]byte, error) {
 	if u, err := url.Parse(a.server); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, &usageError{fmt.Errorf("--server: %q: allowed is a URL such as %s", a.server, defaultServer)}
+	}
+	if a.token == "" && a.dataDir != "" {
+		if err := a.readToken(); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()

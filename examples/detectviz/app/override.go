@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,13 +18,12 @@ import (
 func newOverride() *cobra.Command {
 	var a asking
 	var (
-		ttl     time.Duration
-		reason  string
-		remove  bool
-		dataDir string
+		ttl    time.Duration
+		reason string
+		remove bool
 	)
 	c := &cobra.Command{
-		Use:   "override MODULE on|off",
+		Use:   "override MODULE on|off|VARIANT",
 		Short: "Switch a module of a running instance whatever its flag says, or --clear that",
 		Example: `  detectviz override aggregator off --ttl 10m --reason "certificate exchange"
   detectviz override aggregator --clear`,
@@ -35,11 +32,10 @@ func newOverride() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			token, err := readToken(filepath.Join(dataDir, tokenFile))
-			if err != nil {
-				return fmt.Errorf("the token of the instance is required (--data-dir names its data directory): %w", err)
+			if err := a.readToken(); err != nil {
+				return err
 			}
-			a.method, a.body, a.token = method, body, token
+			a.method, a.body = method, body
 			var e orchestrator.Explanation
 			return a.show(cmd, "/api/v1/modules/"+url.PathEscape(args[0])+"/override", &e, func(w io.Writer) error { return writeExplanation(w, e) })
 		},
@@ -48,27 +44,26 @@ func newOverride() *cobra.Command {
 	c.Flags().DurationVar(&ttl, "ttl", 0, "how long, for example 10m (default: until it is cleared)")
 	c.Flags().StringVar(&reason, "reason", "", "why; required to switch")
 	c.Flags().BoolVar(&remove, "clear", false, "let the flag decide again")
-	c.Flags().StringVar(&dataDir, "data-dir", "./detectviz-data", "data directory of the instance, for its token")
 	return c
 }
 
 // overrideRequest turns the command line into a request.
 func overrideRequest(args []string, remove bool, ttl time.Duration, reason string) (method string, body []byte, err error) {
-	usage := &usageError{errors.New("usage: detectviz override MODULE on|off [--ttl 10m] --reason TEXT, or detectviz override MODULE --clear")}
+	usage := &usageError{errors.New("usage: detectviz override MODULE on|off|VARIANT [--ttl 10m] --reason TEXT, or detectviz override MODULE --clear")}
 	if remove {
 		if len(args) != 1 {
 			return "", nil, usage
 		}
 		return http.MethodDelete, nil, nil
 	}
-	if len(args) != 2 || args[1] != "on" && args[1] != "off" {
+	if len(args) != 2 {
 		return "", nil, usage
 	}
 	if reason == "" {
 		return "", nil, &usageError{errors.New("--reason is required: it is what others will read")}
 	}
-	enabled := args[1] == "on"
-	request := console.OverrideRequest{Enabled: &enabled, Reason: reason}
+	enabled := args[1] != "off"
+	request := console.OverrideRequest{Enabled: &enabled, Variant: args[1], Reason: reason}
 	if ttl != 0 {
 		request.TTL = ttl.String()
 	}

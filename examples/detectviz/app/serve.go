@@ -29,7 +29,7 @@ type serveOptions struct {
 func (o *serveOptions) addTo(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.files, "config", nil, "configuration file, YAML or JSON; repeatable, a later one wins")
 	f.StringVar(&o.environment, "env", "", "environment whose overlay applies, for example dev or prod")
-	f.StringVar(&o.dataDir, "data-dir", "", "directory for everything that is kept (default ./detectviz-data)")
+	f.StringVar(&o.dataDir, "data-dir", "", "directory for everything that is kept (default "+defaultDataDir+")")
 	f.StringVar(&o.http, "http", "", "address of the console, API and app pages (default 127.0.0.1:8080)")
 	f.StringArrayVar(&o.set, "set", nil, "any setting as key=value, for example aggregator.listen=127.0.0.1:7443; repeatable")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")

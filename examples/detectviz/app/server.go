@@ -15,9 +15,10 @@ import (
 // newMux makes the app's HTTP server and returns the mux that everybody registers routes on. It is the first thing that
 // starts and the last that stops: while modules start, their noops answer, and long requests to a module have ended with
 // it when the server shuts down.
-func newMux(lc fx.Lifecycle, s Settings, log *slog.Logger) (*http.ServeMux, *address) {
+func newMux(lc fx.Lifecycle, s Settings, log *slog.Logger) (*http.ServeMux, *address, serving) {
 	mux := http.NewServeMux()
 	bound := &address{}
+	streams, endStreams := context.WithCancel(context.Background())
 	requests, cancelRequests := context.WithCancel(context.Background())
 	server := &http.Server{
 		Handler:           mux,
@@ -27,6 +28,7 @@ func newMux(lc fx.Lifecycle, s Settings, log *slog.Logger) (*http.ServeMux, *add
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
+	server.RegisterOnShutdown(endStreams)
 	served := make(chan error, 1)
 	lc.Append(fx.Hook{
 		OnStart: func(ctx context.Context) error {
@@ -43,6 +45,7 @@ func newMux(lc fx.Lifecycle, s Settings, log *slog.Logger) (*http.ServeMux, *add
 			defer cancel()
 			err := server.Shutdown(grace)
 			cancelRequests()
+			endStreams()
 			if err != nil {
 				err = server.Close()
 			}
@@ -52,8 +55,11 @@ func newMux(lc fx.Lifecycle, s Settings, log *slog.Logger) (*http.ServeMux, *add
 			return err
 		},
 	})
-	return mux, bound
+	return mux, bound, serving{streams}
 }
+
+// serving ends when the server begins to shut down: what would keep a connection busy for ever ends with it.
+type serving struct{ context.Context }
 
 // shutdownGrace is how long requests in flight may take when the app stops.
 const shutdownGrace = 5 * time.Second

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/detectviz/switchyard/orchestrator/console"
 )
 
 //go:embed detectviz.yaml
@@ -29,7 +31,9 @@ type Settings struct {
 
 // HTTPSettings are those of the app's own server.
 type HTTPSettings struct {
-	Listen string `koanf:"listen"`
+	Listen       string   `koanf:"listen"`
+	Hosts        []string `koanf:"hosts"`        // further names under which clients reach the console
+	RequireToken bool     `koanf:"requireToken"` // for every request; required when other machines can reach the console
 }
 
 // AggregatorSettings are those of the aggregator module, whether this binary links it or not.
@@ -102,6 +106,9 @@ func (s Settings) Validate() error {
 		if _, port, err := net.SplitHostPort(listen.value); err != nil || !isPort(port) {
 			errs = append(errs, fmt.Errorf("%s: %q: allowed is host:port, for example %s", listen.key, listen.value, listen.example))
 		}
+	}
+	if err := console.CheckListen(s.HTTP.Listen, s.HTTP.RequireToken); err != nil && len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("http.%w (http.requireToken: true)", err))
 	}
 	for i, cidr := range s.Aggregator.Backends.AllowCIDRs {
 		if _, err := netip.ParsePrefix(cidr); err != nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,6 +20,32 @@ func writeTable(w io.Writer, modules []orchestrator.Status) error {
 			reason += "; last error: " + m.Error
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Name, m.State, m.Implementation, m.Flag, reason)
+	}
+	return t.Flush()
+}
+
+// writeFlags prints one line for each flag.
+func writeFlags(w io.Writer, flags []orchestrator.FlagDecision) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FLAG\tVALUE\tMODULE\tREASON\tLAYER\tSOURCE")
+	for _, d := range flags {
+		reason := d.Reason
+		if d.ErrorCode != "" {
+			reason += ": " + d.ErrorCode + " " + d.Error
+		}
+		fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%s\t%s\n", d.Flag, d.Value, d.Module, reason, d.Layer, d.Source)
+	}
+	return t.Flush()
+}
+
+// writeGraph prints one line for each module and one for each edge.
+func writeGraph(w io.Writer, g orchestrator.Graph) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, n := range g.Nodes {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", n.Name, n.State, strings.Join(n.Exports, ", "))
+	}
+	for _, e := range g.Edges {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", e.From, e.Kind, e.To)
 	}
 	return t.Flush()
 }
@@ -49,8 +76,11 @@ func writeExplanation(w io.Writer, e orchestrator.Explanation) error {
 	line("generation", e.Generation)
 	line("leases", e.Leases)
 	line("noop calls", e.NoopCalls)
-	for _, uses := range e.Uses {
-		line("uses", uses)
+	for _, r := range e.Requirements {
+		line(string(r.Kind), fmt.Sprintf("%s: %s (%s)", r.Module, r.State, r.Reason))
+	}
+	if len(e.Variants) > 0 {
+		line("variants", strings.Join(e.Variants, ", "))
 	}
 	for i, step := range e.History {
 		name := ""

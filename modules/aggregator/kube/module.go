@@ -12,12 +12,13 @@ import (
 )
 
 // Module is the aggregator with its real implementation, for an app's graph. The graph must supply Settings and a
-// *slog.Logger. Further options change or add to the module's declaration.
+// *slog.Logger; orchestrator.Reload may give it other Settings while it runs. Further options change or add to the module's declaration.
 func Module(opts ...orchestrator.ModuleOption) fx.Option {
 	return orchestrator.Module("aggregator", append([]orchestrator.ModuleOption{
 		orchestrator.Flag(noop.AggregatorFlag),
 		noop.AggregatorExport(),
 		orchestrator.Provide(newModule),
+		orchestrator.OnChange(orchestrator.StopFirst), // the port, and the lock of the data directory, exist once
 	}, opts...)...)
 }
 
