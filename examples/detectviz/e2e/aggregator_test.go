@@ -274,3 +274,29 @@ func complaints(stderr string) string {
 	}
 	return strings.Join(rest, "; ")
 }
+
+// An edit of the aggregator's settings replaces it in place; nothing is lost, and no restart is needed.
+func TestSettingsFollowTheFile(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "detectviz.yaml")
+	writeConfig(t, config, aggregatorOn)
+	i := start(t, testbin.Detectviz(t), filepath.Join(t.TempDir(), "data"), "--config", config)
+	i.await(orchestrator.Running)
+	k := newKubectl(t, i.kubeconfig())
+	k.run("apiVersion: service.switchyard.detectviz.io/v1alpha1\nkind: ExternalName\nmetadata: { name: kept, namespace: default }\nspec: { host: 127.0.0.1 }\n", "apply", "-f", "-")
+
+	writeConfig(t, config, aggregatorOn+"aggregator: { timeouts: { request: 20s } }\n")
+	i.eventually("the aggregator runs with the new settings", func() bool {
+		e := i.aggregator()
+		return e.Generation == 2 && e.State == orchestrator.Running
+	})
+	newKubectl(t, i.kubeconfig()).expect("", []string{"get", "externalnames", "-n", "default"}, "kept")
+
+	// Settings that the module can't run with: it says so, and comes back when the file is mended.
+	writeConfig(t, config, aggregatorOn+"aggregator: { timeouts: { request: -20s } }\n")
+	i.await(orchestrator.Failed)
+	if e := i.aggregator(); !strings.Contains(e.Error, "-20s") {
+		t.Errorf("error %q does not name the value", e.Error)
+	}
+	writeConfig(t, config, aggregatorOn)
+	i.await(orchestrator.Running)
+}
