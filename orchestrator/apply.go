@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -61,7 +62,7 @@ func (o *Orchestrator) Apply(ctx context.Context, p Plan) error {
 	o.mu.Lock()
 	o.applying = nil
 	o.mu.Unlock()
-	done := ChangeFinished{Set: p.Change.Set, Clear: p.Change.Clear, Actor: p.Change.Actor, Reason: p.Change.Reason, Took: time.Since(began)}
+	done := ChangeFinished{Set: maps.Clone(p.Change.Set), Clear: slices.Clone(p.Change.Clear), Actor: p.Change.Actor, Reason: p.Change.Reason, Took: time.Since(began)}
 	if failed != nil {
 		done.Error = failed.Error()
 		if undone := (*ApplyError)(nil); errors.As(failed, &undone) {
@@ -142,27 +143,13 @@ func (o *Orchestrator) patience() time.Duration {
 	return sum
 }
 
-// awaitOutcome waits until every module that is to change is where it should be. It returns the first that will not be.
+// awaitOutcome waits until every module that is to change is where it should be. It returns the one that is the reason why
+// that will not happen: the first that failed, else the first that is elsewhere although nothing moves any more.
 func (o *Orchestrator) awaitOutcome(ctx context.Context, outcome []Outcome) (culprit string, err error) {
 	for {
 		o.mu.Lock()
-		seen := o.passed == o.asked
-		settled := seen && !slices.ContainsFunc(o.modules, (*module).inTransition)
+		reached, culprit, err := o.progress(outcome)
 		changed := o.changed
-		reached := true
-		for _, want := range outcome {
-			m, _ := o.find(want.Module)
-			if !want.Changes || seen && m.reached(want) {
-				continue
-			}
-			reached = false
-			if culprit == "" && seen && want.State == Running && (m.failedAttempt == m.attempt() && m.lastError != nil) {
-				culprit, err = want.Module, m.lastError
-			}
-			if culprit == "" && settled {
-				culprit, err = want.Module, fmt.Errorf("it is %s instead of %s: %s", m.state, want.State, m.reason)
-			}
-		}
 		o.mu.Unlock()
 		if reached || err != nil {
 			return culprit, err
@@ -175,6 +162,37 @@ func (o *Orchestrator) awaitOutcome(ctx context.Context, outcome []Outcome) (cul
 			return "", context.Cause(ctx)
 		}
 	}
+}
+
+// progress compares the modules with where they should be. The caller holds mu.
+func (o *Orchestrator) progress(outcome []Outcome) (reached bool, culprit string, err error) {
+	if o.passed != o.asked {
+		return false, "", nil
+	}
+	want := map[string]Outcome{}
+	for _, w := range outcome {
+		if w.Changes {
+			want[w.Module] = w
+		}
+	}
+	reached = true
+	for _, m := range o.modules { // requirements first: what fails because of another one comes after it
+		w, changes := want[m.spec.name]
+		if !changes || m.reached(w) {
+			continue
+		}
+		reached = false
+		if w.State == Running && m.failedAttempt == m.attempt() && m.lastError != nil {
+			return false, m.spec.name, m.lastError
+		}
+		if culprit == "" {
+			culprit, err = m.spec.name, fmt.Errorf("it is %s instead of %s: %s", m.state, w.State, m.reason)
+		}
+	}
+	if slices.ContainsFunc(o.modules, (*module).inTransition) {
+		return reached, "", nil
+	}
+	return reached, culprit, err
 }
 
 // reached reports whether the module is where it should be.

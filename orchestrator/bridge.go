@@ -89,6 +89,7 @@ func (s *spec) parentOptions() fx.Option {
 				m.slots = append(m.slots, live.Interface().(slot))
 			}
 			m.imports = bridged(imports, args[len(s.exports):])
+			m.builtWith = m.imports
 			return []reflect.Value{reflect.ValueOf(m)}
 		})
 	opts = append(opts, fx.Provide(fx.Annotate(bridge.Interface(), fx.ParamTags(tags...), fx.ResultTags(moduleGroup))))
@@ -127,7 +128,8 @@ func bridged(imports []key, args []reflect.Value) []imported {
 type imported struct {
 	key     key
 	value   reflect.Value
-	missing bool // the graph has no such value
+	missing bool   // the graph has no such value
+	version uint64 // changes when Reload changes the value
 }
 
 // option provides the value in the private graph.

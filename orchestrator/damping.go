@@ -31,10 +31,10 @@ func (d Damping) applyModule(s *spec) {
 // dampingWindow is the time in which Damping.Switches counts.
 const dampingWindow = time.Hour
 
-// held returns until when the module must not be started or replaced, and why; the zero time: it may be.
-func (m *module) held(now time.Time) (until time.Time, why string) {
+// held returns until when the module must not be started or replaced because of a decision, and why; the zero time: it may be.
+func (m *module) held(by Decision, now time.Time) (until time.Time, why string) {
 	d := m.spec.damping
-	if m.decision.Layer == layerOverride {
+	if by.Layer == layerOverride {
 		return time.Time{}, ""
 	}
 	m.starts = slices.DeleteFunc(m.starts, func(at time.Time) bool { return now.Sub(at) >= dampingWindow })

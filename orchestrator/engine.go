@@ -91,6 +91,7 @@ func newOrchestrator(p engineParams) (*Orchestrator, error) {
 	}
 	slices.SortFunc(o.modules, byName)
 	if err := o.validate(); err != nil {
+		o.discardPrebuilt()
 		return nil, err
 	}
 	for _, m := range o.modules {
@@ -154,6 +155,7 @@ func (o *Orchestrator) abortBoot() error {
 	o.booted = true
 	var errs []error
 	for _, m := range o.modules {
+		m.missedBoot = m.spec.start == AtBoot && !m.decision.Enabled
 		if m.spec.onFailure == Abort && m.state == Failed {
 			errs = append(errs, fmt.Errorf("module %q: %w", m.spec.name, m.lastError))
 		}
@@ -189,6 +191,11 @@ func (o *Orchestrator) poke() {
 	o.mu.Lock()
 	o.asked++
 	o.mu.Unlock()
+	o.wake()
+}
+
+// wake makes the loop look at what was asked for.
+func (o *Orchestrator) wake() {
 	select {
 	case o.kick <- struct{}{}:
 	default:

@@ -146,6 +146,9 @@ func (b *blueprint) start(ctx context.Context, g *graph) error {
 			err = p.first(ctx)
 		}
 	}
+	if err == nil {
+		err = g.failure()
+	}
 	if err != nil {
 		return errors.Join(err, b.discard(g))
 	}
@@ -228,6 +231,12 @@ func (g *graph) stop(ctx context.Context) error {
 	var errs []error
 	if err := g.owner.stop(ctx); err != nil {
 		errs = append(errs, err)
+	} else { // which watches the probes: they are nobody's now
+		for _, p := range g.probes {
+			if p.hangs() {
+				errs = append(errs, p.hung)
+			}
+		}
 	}
 	if ctx.Err() != nil { // the goroutines took all the time; hooks still run, with a moment of their own
 		fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookGrace)

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -24,10 +25,10 @@ type HealthPolicy struct {
 func Health[T any](check func(ctx context.Context, module T) error, policy ...HealthPolicy) ModuleOption {
 	h := healthCheck{typ: reflect.TypeFor[T](), policy: HealthPolicy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 3, Probation: 30 * time.Second}}
 	for _, p := range policy {
-		h.problem = h.policy.merge(p)
+		h.problem = errors.Join(h.problem, h.policy.merge(p))
 	}
 	if check == nil {
-		h.problem = fmt.Errorf("Health[%v]: the check is nil", h.typ)
+		h.problem = errors.Join(h.problem, fmt.Errorf("Health[%v]: the check is nil", h.typ))
 	} else {
 		h.run = func(ctx context.Context, module any) error { return check(ctx, module.(T)) }
 	}
@@ -35,6 +36,7 @@ func Health[T any](check func(ctx context.Context, module T) error, policy ...He
 }
 
 func (p *HealthPolicy) merge(with HealthPolicy) error {
+	var errs []error
 	for _, f := range []struct {
 		name string
 		from time.Duration
@@ -42,18 +44,18 @@ func (p *HealthPolicy) merge(with HealthPolicy) error {
 	}{{"Interval", with.Interval, &p.Interval}, {"Timeout", with.Timeout, &p.Timeout}, {"Probation", with.Probation, &p.Probation}} {
 		switch {
 		case f.from < 0:
-			return fmt.Errorf("HealthPolicy.%s: %v is negative", f.name, f.from)
+			errs = append(errs, fmt.Errorf("HealthPolicy.%s: %v is negative", f.name, f.from))
 		case f.from > 0:
 			*f.to = f.from
 		}
 	}
-	if with.Failures < 0 {
-		return fmt.Errorf("HealthPolicy.Failures: %d is negative", with.Failures)
-	}
-	if with.Failures > 0 {
+	switch {
+	case with.Failures < 0:
+		errs = append(errs, fmt.Errorf("HealthPolicy.Failures: %d is negative", with.Failures))
+	case with.Failures > 0:
 		p.Failures = with.Failures
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // healthCheck is a check as declared.
@@ -73,19 +75,28 @@ type probe struct {
 
 // once runs the check, contained and bounded.
 func (p *probe) once(ctx context.Context) error {
-	if p.hung != nil {
-		select {
-		case <-p.hung.returned:
-			p.hung = nil
-		default:
-			return p.hung
-		}
+	if p.hangs() {
+		return p.hung
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.policy.Timeout, fmt.Errorf("no answer within %v", p.policy.Timeout))
 	defer cancel()
 	err := await(ctx, hookGrace, "health check", func() error { return p.run(ctx, p.module) }, nil)
 	p.hung, _ = err.(*hungError) //nolint:errorlint // await returns it unwrapped
 	return err
+}
+
+// hangs reports whether the last check has still not returned.
+func (p *probe) hangs() bool {
+	if p.hung == nil {
+		return false
+	}
+	select {
+	case <-p.hung.returned:
+		p.hung = nil
+		return false
+	default:
+		return true
+	}
 }
 
 // first repeats the check until it passes or ctx ends.

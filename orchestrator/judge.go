@@ -34,7 +34,7 @@ func (m *module) judge(d Decision, verdicts []verdict) verdict {
 	case !d.Enabled:
 		return verdict{rest: Off, why: why}
 	case !m.spec.understands(d):
-		return verdict{rest: Off, why: fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: %s)", m.spec.flag, d.Variant, m.spec.allowed())}
+		return verdict{rest: Off, why: fmt.Sprintf("flag %q asks for the variant %q, which the module does not have (allowed: %s)%s", m.spec.flag, d.Variant, m.spec.allowed(), restart)}
 	case !m.spec.linked():
 		return verdict{rest: NotLinked, why: why + ", but this binary holds only the noop of the module"}
 	case m.missedBoot:
@@ -48,7 +48,7 @@ func (m *module) judge(d Decision, verdicts []verdict) verdict {
 	return verdict{wanted: true, implementation: m.spec.implementation(d.Variant), why: why}
 }
 
-// says is what decided that the module is to be on or off, in words.
+// says is what decided that the module is to be on or off, in words. The caller holds mu.
 func (m *module) says(d Decision) string {
 	if d.Layer == layerOverride {
 		return d.Source
@@ -60,32 +60,41 @@ func (m *module) says(d Decision) string {
 			what = i.name
 		}
 	}
-	return fmt.Sprintf("flag %q is %s (%s)", m.spec.flag, what, d.Source)
+	if m.said.what != what || m.said.source != d.Source {
+		m.said = said{what, d.Source, fmt.Sprintf("flag %q is %s (%s)", m.spec.flag, what, d.Source)}
+	}
+	return m.said.text
 }
+
+// said is the last sentence of says: it is asked for in each pass, and seldom another one.
+type said struct{ what, source, text string }
 
 // codeTypeMismatch is OpenFeature's error code for a flag whose value is of no use to who asks.
 const codeTypeMismatch = "TYPE_MISMATCH"
 
-// inForce is the decision that counts when the gate says d and an operator says v (nil: nothing). If it asks for a variant
-// that the module doesn't have, the last good decision holds, and misread says so.
+// inForce is the decision that counts when the gate says d and an operator says v (nil: nothing). If the gate asks for a
+// variant that the module doesn't have, its last good decision holds, and misread says so. The caller holds mu.
 func (m *module) inForce(d Decision, v *Override) (in Decision, misread string) {
 	if v != nil && d.Layer != layerKillList {
-		d = v.decision(d)
+		return v.decision(d), ""
 	}
 	if m.spec.understands(d) {
 		return d, ""
 	}
 	d.ErrorCode, d.Error = codeTypeMismatch, fmt.Sprintf("value %v (%s): allowed: %s", d.Value, d.Source, m.spec.allowed())
-	if !m.decided || !m.spec.understands(m.decision) {
+	if m.good == nil {
 		return d, ""
 	}
-	held := m.decision
+	held := *m.good
 	held.ErrorCode, held.Error = d.ErrorCode, d.Error
 	return held, fmt.Sprintf("; it now asks for the variant %q (%s), which the module does not have (allowed: %s), so the last good decision holds", d.Variant, d.Source, m.spec.allowed())
 }
 
-// take makes a decision the one in force. The caller holds mu.
+// take makes a decision of the gate the one in force. The caller holds mu.
 func (o *Orchestrator) take(m *module, d Decision) {
+	if m.spec.understands(d) {
+		m.good = &d
+	}
 	d, m.misread = m.inForce(d, m.override)
 	if from := m.decision; m.decided && (from.Enabled != d.Enabled || from.Variant != d.Variant || from.Layer != d.Layer || from.Source != d.Source) {
 		o.events.add(DecisionChanged{Module: m.spec.name, From: from, To: d})

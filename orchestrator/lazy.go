@@ -9,7 +9,7 @@ import (
 // as long as ctx and the start timeout of the module allow. It reports whether the module has come up; if not, the noop is to
 // answer.
 func (o *Orchestrator) use(ctx context.Context, m *module) bool {
-	if ctx.Value(startOf{}) == m { // its own start would wait for itself
+	if ctx.Value(stepOf{}) == m { // the step would wait for itself
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.spec.timeouts.Start)
@@ -58,6 +58,9 @@ func (o *Orchestrator) weighNeeds(now time.Time) (wakeAt time.Time) {
 		m.needed = m.wanted
 		if m.spec.start != OnFirstUse || !m.wanted {
 			continue
+		}
+		if m.state == Running && m.spec.idleTimeout == 0 {
+			m.used = true
 		}
 		if m.state == Running && m.spec.idleTimeout > 0 {
 			if calls := m.calls(); m.leases() > 0 || calls != m.callsSeen {

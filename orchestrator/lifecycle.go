@@ -129,6 +129,9 @@ func await(ctx context.Context, grace time.Duration, what string, fn func() erro
 		return err
 	case <-ctx.Done():
 	}
+	if errors.Is(context.Cause(ctx), errNoLongerWanted) {
+		grace = max(grace, giveUpGrace)
+	}
 	moment := time.NewTimer(grace)
 	defer moment.Stop()
 	select {
@@ -142,6 +145,9 @@ func await(ctx context.Context, grace time.Duration, what string, fn func() erro
 
 // hookGrace is how long a hook may take to notice that its context has ended.
 const hookGrace = 100 * time.Millisecond
+
+// giveUpGrace is how long a step of a start that is no longer wanted may take, at any moment of it, before it is called hung.
+const giveUpGrace = time.Second
 
 // hungError says that a piece of a module did not return in time and still runs.
 type hungError struct {

@@ -51,7 +51,7 @@ func IdleTimeout(d time.Duration) ModuleOption {
 //
 // A static module can't require others, because it is decided before they run; it may import what they export.
 func Static() ModuleOption {
-	return moduleOption{"Static", func(s *spec) { s.static, s.onFailure = true, Abort }}
+	return moduleOption{"Static", func(s *spec) { s.static = true }}
 }
 
 // ChangePolicy says how a running module is replaced when its variant or its settings change.
@@ -88,6 +88,9 @@ func (s *spec) validateModes() error {
 	}
 	if s.static && s.start == OnFirstUse {
 		wrong("Static() and Start(orchestrator.OnFirstUse) exclude each other: a static module is decided at boot")
+	}
+	if s.static && s.onFailureSet && s.onFailure == Degrade {
+		wrong("Static() and OnFailure(orchestrator.Degrade) exclude each other: the app has the implementation itself, and no noop to fall back to")
 	}
 	if s.static && len(s.requires) > 0 {
 		wrong("Static() and Requires(%q) exclude each other: a static module is decided before others run; import what it needs, or make it an ordinary module", s.requires)

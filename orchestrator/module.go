@@ -138,7 +138,7 @@ func OnFailure(policy FailurePolicy) ModuleOption {
 		if policy != Degrade && policy != Abort {
 			s.invalid("OnFailure(%d): allowed are orchestrator.Degrade and orchestrator.Abort", policy)
 		}
-		s.onFailure = policy
+		s.onFailure, s.onFailureSet = policy, true
 	}}
 }
 
@@ -182,6 +182,7 @@ type spec struct {
 	uses            []string
 	timeouts        Timeouts
 	onFailure       FailurePolicy
+	onFailureSet    bool
 	onChange        ChangePolicy
 	start           StartMode
 	idleTimeout     time.Duration

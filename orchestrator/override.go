@@ -92,7 +92,7 @@ func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason st
 	for _, name := range sortedKeys(to) {
 		m, err := o.find(name)
 		if err == nil && to[name] != nil {
-			err = m.checkOverride(to[name].To)
+			err = m.spec.checkOverride(to[name].To)
 		}
 		errs = append(errs, err)
 		next[name] = to[name]
@@ -121,11 +121,11 @@ func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason st
 }
 
 // checkOverride reports whether the module can be brought there.
-func (m *module) checkOverride(to string) error {
-	if to == variantOff || to == variantOn || slices.Contains(m.spec.variantNames(), to) {
+func (s *spec) checkOverride(to string) error {
+	if to == variantOff || to == variantOn || slices.Contains(s.variantNames(), to) {
 		return nil
 	}
-	allowed := append([]string{variantOn, variantOff}, m.spec.variantNames()...)
+	allowed := append([]string{variantOn, variantOff}, s.variantNames()...)
 	return &OverrideError{Field: "variant", Value: to, Allowed: "one of " + strings.Join(allowed, ", ")}
 }
 
@@ -244,7 +244,7 @@ func (o *Orchestrator) dropStrayOverrides() {
 	for _, name := range sortedKeys(o.boot.overrides) {
 		m, err := o.find(name)
 		if err == nil {
-			if err = m.checkOverride(o.boot.overrides[name].To); err != nil {
+			if err = m.spec.checkOverride(o.boot.overrides[name].To); err != nil {
 				m.override = nil
 			}
 		}

@@ -82,7 +82,7 @@ func (o *Orchestrator) checkChange(c Change) error {
 	for _, name := range sortedKeys(c.Set) {
 		m, err := o.find(name)
 		if err == nil {
-			if refused := (*OverrideError)(nil); errors.As(m.checkOverride(c.Set[name]), &refused) {
+			if refused := (*OverrideError)(nil); errors.As(m.spec.checkOverride(c.Set[name]), &refused) {
 				err = &ChangeError{Field: "set." + name, Value: refused.Value, Allowed: refused.Allowed}
 			}
 		}
@@ -127,7 +127,7 @@ func (o *Orchestrator) plan(c Change, decisions []Decision) Plan {
 		}
 		decisions[i], _ = m.inForce(decisions[i], v)
 	}
-	forecasts := o.forecast(o.judge(decisions))
+	forecasts := o.forecast(decisions, time.Now())
 
 	p := Plan{Change: c, Steps: []Step{}, Outcome: []Outcome{}}
 	for i := len(o.modules) - 1; i >= 0; i-- {
@@ -163,8 +163,8 @@ func (m *module) serving() bool { return m.state == Running || m.state == Starti
 // current is the implementation that runs or starts, or nil.
 func (m *module) current() *implementation {
 	switch {
-	case m.starting != nil:
-		return m.starting
+	case m.starting != noAttempt:
+		return m.starting.implementation
 	case m.graph != nil:
 		return m.graph.implementation
 	default:
@@ -203,8 +203,23 @@ func (f forecast) outcome(m *module) Outcome {
 	return o
 }
 
-// forecast follows the verdicts through to the end. The caller holds mu.
-func (o *Orchestrator) forecast(verdicts []verdict) []forecast {
+// hold keeps a module as it is that Damping holds back.
+func (f *forecast) hold(m *module, by Decision, now time.Time) {
+	until, why := m.held(by, now)
+	if until.IsZero() {
+		return
+	}
+	f.why += "; " + why
+	if m.serving() {
+		f.implementation = m.current()
+	} else {
+		f.state = Waiting
+	}
+}
+
+// forecast follows decisions through to the end. The caller holds mu.
+func (o *Orchestrator) forecast(decisions []Decision, now time.Time) []forecast {
+	verdicts := o.judge(decisions)
 	all := make([]forecast, len(verdicts))
 	for i := len(verdicts) - 1; i >= 0; i-- { // dependants first
 		m, f := o.modules[i], &all[i]
@@ -224,10 +239,13 @@ func (o *Orchestrator) forecast(verdicts []verdict) []forecast {
 			f.state = Idle
 		case lacks:
 			f.state = Waiting
-		case m.state == Failed && m.failedAttempt == attempt{f.implementation, m.settings}:
+		case m.state == Failed && m.failedAttempt == m.attemptOf(f.implementation):
 			f.state = Failed
 		default:
 			f.state = Running
+		}
+		if f.state == Running && f.implementation != m.current() {
+			f.hold(m, decisions[i], now)
 		}
 		if f.state == Running && m.serving() {
 			f.restarts = m.spec.onChange == StopFirst && f.implementation != m.current() ||

@@ -11,6 +11,7 @@ import (
 // in whatever order they changed. It ends when the app stops and no module runs any more.
 func (o *Orchestrator) loop() {
 	defer close(o.loopDone)
+	defer o.discardPrebuilt()
 	defer o.transitions.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -58,6 +59,7 @@ func (o *Orchestrator) pass(now time.Time) (wakeAt time.Time, done bool) {
 	done = o.stopping
 	for _, m := range o.modules { // requirements first
 		wakeAt = earlier(wakeAt, o.act(m, now))
+		m.tell()
 		if m.active() {
 			done = false
 		}
@@ -79,24 +81,29 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 	lacks := m.lacks()
 	switch {
 	case m.busy:
-		if m.cancelStart != nil && (!m.wanted || lacks != nil || m.implementation != m.starting) {
+		if m.cancelStart != nil && (!m.wanted || lacks != nil || m.attempt() != m.starting) {
 			m.cancelStart()
 		}
 		return time.Time{}
 	case m.state == Running:
 		return o.actRunning(m, lacks, now)
 	case !m.wanted:
+		m.halfway = false
 		if m.state == Failed {
 			m.forgive()
 		}
 		o.enter(m, m.rest, m.why)
 		return time.Time{}
 	}
+	if m.spec.static && m.prebuilt == nil {
+		m.reason = m.why + "; restart required: the module has stopped, and can't be built again"
+		return time.Time{}
+	}
 	retry := m.retryAt
 	if m.failedAttempt != m.attempt() {
 		retry = time.Time{} // it asks for something else than what has failed
 	}
-	held, why := m.held(now)
+	held, why := m.held(m.decision, now)
 	switch {
 	case !m.needed:
 		o.enter(m, Idle, m.why+"; it starts when it is called")
@@ -110,7 +117,7 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 		m.retryAt, m.failedAttempt = now.Add(o.settings.retryMax), m.attempt()
 		o.enter(m, Failed, fmt.Sprintf("not started again, because of an earlier run %s", m.hanging()))
 		return m.retryAt
-	case !held.IsZero():
+	case !held.IsZero() && !m.halfway:
 		to := Waiting
 		if m.state == Failed {
 			to = Failed
@@ -143,17 +150,17 @@ func (o *Orchestrator) actRunning(m *module, lacks *module, now time.Time) time.
 		return time.Time{}
 	case !m.stale():
 		m.cancelBeside()
-		if m.failedAttempt != (attempt{}) && m.failedAttempt != m.attempt() {
+		if m.failedAttempt != noAttempt && m.failedAttempt != m.attempt() {
 			m.forgive() // the change that failed is not wanted any more
 		}
 		m.reason = m.why
 		return time.Time{}
 	}
-	held, why := m.held(now)
+	held, why := m.held(m.decision, now)
 	still := fmt.Sprintf("%s; until it is replaced, %s serves", m.why, m.graph.implementation.name)
 	switch {
 	case m.beside != nil:
-		if m.beside.target != (attempt{}) && m.beside.target != m.attempt() {
+		if m.beside.target != noAttempt && m.beside.target != m.attempt() {
 			m.cancelBeside()
 		}
 		m.reason = still
@@ -166,6 +173,7 @@ func (o *Orchestrator) actRunning(m *module, lacks *module, now time.Time) time.
 		m.reason = still + "; " + why
 		return held
 	case m.spec.onChange == StopFirst:
+		m.halfway = true
 		o.leave(m, m.why+"; it is replaced")
 	default:
 		m.reason = still
@@ -196,6 +204,7 @@ func (m *module) waitsFor(r *module) string {
 func (o *Orchestrator) enter(m *module, to State, reason string) {
 	from := m.state
 	m.state, m.reason = to, reason
+	m.tell()
 	if m.spec.start == OnFirstUse && to != Running {
 		m.retract()
 	}

@@ -27,7 +27,8 @@ func (o *Orchestrator) Reload(values ...any) error {
 		for _, value := range values {
 			for at, i := range imports {
 				if i.takes(value) && !reflect.DeepEqual(i.value.Interface(), value) {
-					imports[at].value, imports[at].missing = reflect.ValueOf(value), false
+					o.versions++
+					imports[at].value, imports[at].missing, imports[at].version = reflect.ValueOf(value), false, o.versions
 					changed = append(changed, i.key.typ.String())
 				}
 			}
@@ -37,26 +38,55 @@ func (o *Orchestrator) Reload(values ...any) error {
 		}
 		o.events.add(SettingsChanged{Module: m.spec.name, Types: changed})
 		o.log.Info("settings changed", "module", m.spec.name, "types", changed)
-		if m.spec.static {
-			m.misconfigured = "; restart required: its settings changed: " + strings.Join(changed, ", ")
-			continue
-		}
-		m.imports = imports
-		o.versions++
-		m.settings = o.versions
-		if m.graph != nil && sameImports(m.graph.imports, imports) {
-			m.settings = m.graph.settings // back to what runs
-		}
+		m.reconfigure(imports, o.versions)
 	}
 	return nil
+}
+
+// reconfigure makes imports the values that the module is to be made of. It concerns the implementations that import what
+// has changed.
+func (m *module) reconfigure(imports []imported, version uint64) {
+	before := m.imports
+	m.imports = imports
+	if m.spec.static {
+		m.misconfigured = ""
+		if changed := changedImports(m.builtWith, imports); len(changed) > 0 {
+			m.misconfigured = "; restart required: its settings changed: " + strings.Join(changed, ", ")
+		}
+		return
+	}
+	for _, i := range m.spec.implementations {
+		switch {
+		case m.graph != nil && m.graph.implementation == i && i.sameImports(m.graph.imports, imports):
+			m.settings[i] = m.graph.settings // back to what runs
+		case !i.sameImports(before, imports):
+			m.settings[i] = version
+		}
+	}
 }
 
 func (i imported) takes(value any) bool {
 	return i.key.identity() == key{typ: reflect.TypeOf(value)}
 }
 
-func sameImports(a, b []imported) bool {
-	return slices.EqualFunc(a, b, func(x, y imported) bool { return reflect.DeepEqual(x.value.Interface(), y.value.Interface()) })
+// sameImports reports whether the implementation gets the same from both. A value that was not reloaded is the same, even if
+// it can't be compared.
+func (i *implementation) sameImports(a, b []imported) bool {
+	return slices.EqualFunc(a, b, func(x, y imported) bool {
+		imports := slices.ContainsFunc(i.imports, func(k key) bool { return k.identity() == x.key.identity() })
+		return !imports || x.version == y.version || reflect.DeepEqual(x.value.Interface(), y.value.Interface())
+	})
+}
+
+// changedImports names the types of which the values differ.
+func changedImports(before, now []imported) []string {
+	var changed []string
+	for at, i := range now {
+		if i.version != before[at].version && !reflect.DeepEqual(i.value.Interface(), before[at].value.Interface()) {
+			changed = append(changed, i.key.typ.String())
+		}
+	}
+	return changed
 }
 
 func (o *Orchestrator) checkReload(values []any) error {

@@ -13,6 +13,9 @@ type attempt struct {
 	settings       uint64
 }
 
+// noAttempt is none.
+var noAttempt attempt
+
 // replacement is a copy of a running module that exists beside the one that serves: the new one until it serves, and the
 // old one from then on until it has stopped. A module has one at most.
 type replacement struct {
@@ -22,7 +25,7 @@ type replacement struct {
 
 // ends says what must happen before there is no other copy.
 func (r *replacement) ends() string {
-	if r.target == (attempt{}) {
+	if r.target == noAttempt {
 		return "the copy that it replaced has stopped"
 	}
 	return "a replacement that is no longer wanted has been given up"
@@ -30,7 +33,7 @@ func (r *replacement) ends() string {
 
 // cancelBeside gives up a replacement that does not serve yet.
 func (m *module) cancelBeside() {
-	if m.beside != nil && m.beside.target != (attempt{}) {
+	if m.beside != nil && m.beside.target != noAttempt {
 		m.beside.cancel()
 	}
 }
@@ -41,7 +44,9 @@ func (m *module) stale() bool {
 }
 
 // attempt is what is wanted.
-func (m *module) attempt() attempt { return attempt{m.implementation, m.settings} }
+func (m *module) attempt() attempt { return m.attemptOf(m.implementation) }
+
+func (m *module) attemptOf(i *implementation) attempt { return attempt{i, m.settings[i]} }
 
 // beginReplace starts a copy of a running module as it is wanted now, leads calls to it, and drains and stops the old one.
 // The module is Running all the time, and may be switched off at any moment. If the new copy doesn't start, the old one goes
@@ -64,11 +69,15 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 		o.quarantine(m, err)
 		unwanted := errors.Is(context.Cause(ctx), errNoLongerWanted) || m.graph != old
 		var leases []retired
+		failed := err
+		if err == nil && !unwanted {
+			failed = fresh.failure()
+		}
 		switch {
-		case err == nil && !unwanted:
+		case failed == nil && !unwanted:
 			leases = o.publish(m, fresh)
 			m.draining = append(m.draining, leases...)
-			m.beside.target = attempt{}
+			m.beside.target = noAttempt
 			m.reason = reason
 			o.events.add(Replaced{Module: m.spec.name, From: from, To: to, Reason: reason, Generation: m.generation, Took: time.Since(began)})
 			o.log.Info("module was replaced", "module", m.spec.name, "from", from, "to", to, "generation", m.generation)
@@ -76,16 +85,16 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 			old = fresh // nil if it was given up in time
 			o.events.add(ReplacementGivenUp{Module: m.spec.name, To: to, Took: time.Since(began)})
 		default:
-			old = nil
-			o.failed(m, target, err)
-			o.events.add(ReplacementFailed{Module: m.spec.name, To: to, Error: err.Error(), RetryAt: m.retryAt, Took: time.Since(began)})
-			o.log.Error("module could not be replaced; the old copy goes on serving", "module", m.spec.name, "to", to, "error", err)
+			old = fresh // nil if it did not start
+			o.failed(m, target, failed)
+			o.events.add(ReplacementFailed{Module: m.spec.name, To: to, Error: failed.Error(), RetryAt: m.retryAt, Took: time.Since(began)})
+			o.log.Error("module could not be replaced; the old copy goes on serving", "module", m.spec.name, "to", to, "error", failed)
 		}
 		o.broadcast()
 		o.mu.Unlock()
 		if old != nil {
 			o.poke()
-			drainCtx, cancel := context.WithTimeout(context.Background(), m.spec.timeouts.Drain)
+			drainCtx, cancel := context.WithTimeout(m.context(), m.spec.timeouts.Drain)
 			err = o.drain(drainCtx, m, old, leases)
 			cancel()
 			err = errors.Join(err, o.stopGraph(m, old))
@@ -96,8 +105,9 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 		o.mu.Lock()
 		m.draining = slices.DeleteFunc(m.draining, func(r retired) bool { return slices.Contains(leases, r) })
 		m.beside = nil
+		o.asked++
 		o.broadcast()
 		o.mu.Unlock()
-		o.poke()
+		o.wake()
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,28 +19,33 @@ type module struct {
 	requiredBy     []*module
 	usedBy         []*module
 
-	frozen   *Decision // of a static module: the one that counts
-	prebuilt *graph    // of a static module that is on, until it is started
+	frozen    *Decision  // of a static module: the one that counts
+	prebuilt  *graph     // of a static module that is on, until it is started
+	builtWith []imported // the imports when the app was built
 
 	decision   Decision // in force
 	decided    bool
+	good       *Decision // the last of the gate that could be understood; nil: none
 	override   *Override // nil: the flag decides
-	misread    string    // what the flag asks for in vain
-	missedBoot bool      // it starts at boot only, and that is over
+	said       said
+	misread    string // what the flag asks for in vain
+	missedBoot bool   // it starts at boot only, and that is over
 	verdict
 	needed bool // wanted, and to run now
 
-	imports       []imported // the values that it is to be made of
-	settings      uint64     // changes when imports do
-	misconfigured string     // settings that can't be taken over while the app runs
+	imports       []imported                 // the values that it is to be made of
+	settings      map[*implementation]uint64 // changes when the implementation's imports do
+	misconfigured string                     // settings that can't be taken over while the app runs
 
 	state       State
 	reason      string
 	since       time.Time
+	told        atomic.Pointer[string] // why the noop serves
+	toldOf      standing
 	history     []Transition
 	busy        bool            // a transition runs
 	leaving     bool            // it runs, but is to stop as soon as its dependants have
-	starting    *implementation // while it starts
+	starting    attempt         // while it starts
 	ending      *implementation // while it stops
 	cancelStart func()          // while it starts: gives it up
 	graph       *graph          // while Running
@@ -59,18 +65,21 @@ type module struct {
 	hung          []*hungError
 	switchedAt    time.Time   // the last start or stop
 	starts        []time.Time // within the last hour, if they are limited
+	halfway       bool        // it was stopped to be started again as it is wanted now
 }
 
 // historyLength is how many transitions Explain remembers.
 const historyLength = 32
 
 func newModule(s *spec) *module {
-	return &module{spec: s, state: Off, reason: "the app has not started", since: time.Now()}
+	m := &module{spec: s, state: Off, reason: "the app has not started", since: time.Now(), settings: map[*implementation]uint64{}}
+	m.tell()
+	return m
 }
 
 // attach makes what the module hands out know the engine.
 func (m *module) attach(o *Orchestrator) {
-	m.bindNoops(o)
+	m.bindNoops()
 	m.override = o.boot.overrides[m.spec.name]
 	if m.spec.start == OnFirstUse {
 		for _, s := range m.slots {
@@ -92,18 +101,29 @@ func (m *module) retract() (old []retired) {
 }
 
 // forgive forgets a failure.
-func (m *module) forgive() { m.lastError, m.failures, m.failedAttempt = nil, 0, attempt{} }
+func (m *module) forgive() { m.lastError, m.failures, m.failedAttempt = nil, 0, noAttempt }
 
-func (m *module) bindNoops(o *Orchestrator) {
+func (m *module) bindNoops() {
 	for _, e := range m.spec.exports {
 		if e.noop != nil {
-			e.noop.bind(&noopBinding{module: m.spec.name, flag: m.spec.flag, reason: func() string {
-				o.mu.Lock()
-				defer o.mu.Unlock()
-				return m.whyNoop()
-			}})
+			e.noop.bind(&noopBinding{module: m.spec.name, flag: m.spec.flag, reason: func() string { return *m.told.Load() }})
 		}
 	}
+}
+
+// tell keeps what callers of the noop are told current, so that they don't have to ask the engine.
+func (m *module) tell() {
+	if now := (standing{m.state, m.reason}); m.toldOf != now || m.told.Load() == nil {
+		m.toldOf = now
+		why := m.whyNoop()
+		m.told.Store(&why)
+	}
+}
+
+// standing is what whyNoop depends on.
+type standing struct {
+	state  State
+	reason string
 }
 
 // whyNoop is what a caller who reaches the noop is told.

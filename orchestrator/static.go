@@ -53,7 +53,7 @@ func (b *boot) blueprint(m *module, i *implementation) *blueprint {
 		implementation: i,
 		exports:        m.spec.exports,
 		imports:        m.imports,
-		settings:       m.settings,
+		settings:       m.settings[i],
 		timeouts:       m.spec.timeouts,
 		app:            b.shutdowner,
 		hooks:          b.hooks,
@@ -71,7 +71,7 @@ func (b *boot) decide(s *spec) (Decision, error) {
 		return Decision{}, err
 	}
 	d := b.gate.Decide(s.flag)
-	if v := b.overrides[s.name]; v != nil && d.Layer != layerKillList {
+	if v := b.overrides[s.name]; v != nil && d.Layer != layerKillList && s.checkOverride(v.To) == nil {
 		d = v.decision(d)
 	}
 	return d, nil
@@ -94,6 +94,7 @@ func (s *spec) staticOptions() fx.Option {
 	constructor := reflect.MakeFunc(reflect.FuncOf(params, results, false), func(args []reflect.Value) []reflect.Value {
 		m := newModule(s)
 		m.imports = bridged(imports, args[1:])
+		m.builtWith = m.imports
 		b, _ := reflect.TypeAssert[*boot](args[0])
 		values, err := m.decideNow(b)
 		var out []reflect.Value
@@ -138,4 +139,17 @@ func (m *module) decideNow(b *boot) ([]any, error) {
 	}
 	m.prebuilt = g
 	return g.values, nil
+}
+
+// discardPrebuilt stops what the constructors of static modules have begun, if it was never started.
+func (o *Orchestrator) discardPrebuilt() {
+	for _, m := range o.modules {
+		o.mu.Lock()
+		g := m.prebuilt
+		m.prebuilt = nil
+		o.mu.Unlock()
+		if g != nil {
+			_ = o.stopGraph(m, g)
+		}
+	}
 }

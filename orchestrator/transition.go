@@ -14,17 +14,23 @@ import (
 	"github.com/detectviz/switchyard/orchestrator/internal/hook"
 )
 
-// transition runs fn, which must not hold mu, as the module's only transition; finish is called with mu held.
-func (o *Orchestrator) transition(m *module, fn func(), finish func()) {
+// transition runs fn as the module's only transition, without mu held. Then finish is called with mu held; what it returns is
+// run without, and finish is called again, until it returns nil.
+func (o *Orchestrator) transition(m *module, fn func(), finish func() (more func())) {
 	m.busy = true
 	o.transitions.Go(func() {
 		fn()
 		o.mu.Lock()
-		finish()
+		for more := finish(); more != nil; more = finish() {
+			o.mu.Unlock()
+			more()
+			o.mu.Lock()
+		}
 		m.busy = false
+		o.asked++ // before anybody sees that the transition has ended
 		o.broadcast()
 		o.mu.Unlock()
-		o.poke()
+		o.wake()
 	})
 }
 
@@ -33,22 +39,26 @@ func (o *Orchestrator) blueprint(m *module, i *implementation) *blueprint {
 	return o.boot.blueprint(m, i)
 }
 
-// startContext bounds a start. A call from inside the start to the module itself is answered by its noop instead of
-// waiting for the start to end.
+// context is what the steps of the module's life get. A call with it to the module itself is answered by the noop, instead of
+// waiting for the step that makes it.
+func (m *module) context() context.Context {
+	return context.WithValue(context.Background(), stepOf{}, m)
+}
+
+type stepOf struct{}
+
+// startContext bounds a start.
 func (m *module) startContext() (ctx context.Context, giveUp context.CancelCauseFunc, end context.CancelFunc) {
-	ctx = context.WithValue(context.Background(), startOf{}, m)
-	ctx, end = context.WithTimeoutCause(ctx, m.spec.timeouts.Start, fmt.Errorf("not started within %v", m.spec.timeouts.Start))
+	ctx, end = context.WithTimeoutCause(m.context(), m.spec.timeouts.Start, fmt.Errorf("not started within %v", m.spec.timeouts.Start))
 	ctx, giveUp = context.WithCancelCause(ctx)
 	return ctx, giveUp, end
 }
 
-type startOf struct{}
-
 func (o *Orchestrator) beginStart(m *module, reason string) {
 	ctx, giveUp, end := m.startContext()
 	m.cancelStart = func() { giveUp(errNoLongerWanted) }
-	m.starting = m.implementation
 	attempt := m.attempt()
+	m.starting, m.halfway = attempt, false
 	plan, prebuilt := o.blueprint(m, m.implementation), m.prebuilt
 	m.prebuilt = nil
 	m.started(time.Now())
@@ -63,23 +73,24 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 			return
 		}
 		g, err = plan.run(ctx)
-	}, func() {
-		m.cancelStart = nil
-		defer func() { m.starting = nil }()
-		o.quarantine(m, err)
+	}, func() (more func()) {
+		unwanted := errors.Is(context.Cause(ctx), errNoLongerWanted)
 		switch {
+		case err == nil && unwanted: // it came up all the same
+			return func() { err = errors.Join(errNoLongerWanted, plan.discard(g)) }
 		case err == nil:
-			for _, old := range o.publish(m, g) {
-				old.cut(nil) // never: the noop served
-			}
+			o.publish(m, g)
 			o.enter(m, Running, reason)
-		case errors.Is(context.Cause(ctx), errNoLongerWanted):
+		case unwanted:
 			o.enter(m, Off, "the start was given up: no longer wanted")
 		default:
 			o.failed(m, attempt, err)
 			o.enter(m, Failed, err.Error())
 			o.abort(m)
 		}
+		o.quarantine(m, err)
+		m.cancelStart, m.starting = nil, noAttempt
+		return nil
 	})
 }
 
@@ -91,7 +102,7 @@ func (o *Orchestrator) publish(m *module, g *graph) (old []retired) {
 	m.generation++
 	m.runningFrom = time.Now()
 	m.usedAt, m.callsSeen = m.runningFrom, 0
-	m.lastError, m.failedAttempt = nil, attempt{}
+	m.lastError, m.failedAttempt = nil, noAttempt
 	if m.spec.static {
 		return nil
 	}
@@ -123,7 +134,7 @@ func (o *Orchestrator) beginStop(m *module, reason string, failure error) {
 
 	var err error
 	o.transition(m, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), m.spec.timeouts.Drain)
+		ctx, cancel := context.WithTimeout(m.context(), m.spec.timeouts.Drain)
 		defer cancel()
 		o.awaitDependants(ctx, m)
 		err = o.drain(ctx, m, g, old)
@@ -131,10 +142,11 @@ func (o *Orchestrator) beginStop(m *module, reason string, failure error) {
 		o.enter(m, Stopping, reason)
 		o.mu.Unlock()
 		err = errors.Join(err, o.stopGraph(m, g))
-	}, func() {
+	}, func() (more func()) {
 		m.draining = slices.DeleteFunc(m.draining, func(r retired) bool { return slices.Contains(old, r) })
-		m.switchedAt = time.Now()
-		defer func() { m.ending = nil }()
+		if !m.halfway {
+			m.switchedAt = time.Now()
+		}
 		o.quarantine(m, err)
 		switch {
 		case failure != nil:
@@ -147,12 +159,14 @@ func (o *Orchestrator) beginStop(m *module, reason string, failure error) {
 			m.lastError = err
 			o.enter(m, Off, reason)
 		}
+		m.ending = nil
+		return nil
 	})
 }
 
 // stopGraph stops a graph, bounded by the stop timeout.
 func (o *Orchestrator) stopGraph(m *module, g *graph) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), m.spec.timeouts.Stop,
+	ctx, cancel := context.WithTimeoutCause(m.context(), m.spec.timeouts.Stop,
 		fmt.Errorf("not stopped within %v", m.spec.timeouts.Stop))
 	defer cancel()
 	err := g.stop(ctx)

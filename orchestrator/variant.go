@@ -50,6 +50,9 @@ func (i *implementation) empty() bool { return len(i.constructors)+len(i.options
 
 // complete makes the implementations of what was declared.
 func (s *spec) complete() {
+	if s.static && !s.onFailureSet {
+		s.onFailure = Abort
+	}
 	declared := s.variants
 	if len(declared) == 0 && !s.base.empty() {
 		declared = []*implementation{{name: variantOn}}
