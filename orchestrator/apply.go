@@ -53,12 +53,12 @@ func (o *Orchestrator) Apply(ctx context.Context, p Plan) error {
 	if err := errors.Join(requiredOf("reason", p.Change.Reason), requiredOf("actor", p.Change.Actor)); err != nil {
 		return err
 	}
-	before, err := o.beginApply(&p)
+	before, serving, err := o.beginApply(&p)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	failed := o.carryOut(ctx, p, before)
+	failed := o.carryOut(ctx, p, before, serving)
 	o.mu.Lock()
 	o.applying = nil
 	o.mu.Unlock()
@@ -80,58 +80,110 @@ func requiredOf(field, value string) error {
 	return nil
 }
 
-// beginApply claims the app for a plan that still fits, and returns the overrides that it is going to change.
-func (o *Orchestrator) beginApply(p *Plan) (before map[string]*Override, err error) {
+// beginApply claims the app for a plan that still fits, and returns the overrides that it is going to change, and what the
+// modules are that serve.
+func (o *Orchestrator) beginApply(p *Plan) (before map[string]*Override, serving map[*module]*implementation, err error) {
 	decisions := o.decisions()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.applying != nil {
-		return nil, ErrChangeRunning
+		return nil, nil, ErrChangeRunning
 	}
 	if err := o.checkChange(p.Change); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := o.plan(p.Change, decisions)
 	if !slices.EqualFunc(p.Steps, now.Steps, func(a, b Step) bool {
 		return a.Module == b.Module && a.Action == b.Action && a.Variant == b.Variant
 	}) {
-		return nil, &StalePlanError{Planned: p.Steps, Now: now.Steps}
+		return nil, nil, &StalePlanError{Planned: p.Steps, Now: now.Steps}
 	}
 	p.Outcome = now.Outcome
 	o.applying = p
-	before = map[string]*Override{}
-	for name := range p.Change.overrides(time.Time{}) {
-		m, _ := o.find(name)
-		before[name] = m.override
+	before = o.overridesOf(p.Change)
+	if p.seen != nil && !maps.Equal(p.seen, before) {
+		return nil, nil, &StalePlanError{Planned: p.Steps, Now: now.Steps}
 	}
-	return before, nil
+	serving = map[*module]*implementation{}
+	for _, m := range o.modules {
+		if m.state == Running {
+			serving[m] = m.current()
+		}
+	}
+	return before, serving, nil
+}
+
+// overridesOf is what is in force for the modules that a change names. The caller holds mu.
+func (o *Orchestrator) overridesOf(c Change) map[string]*Override {
+	all := map[string]*Override{}
+	for name := range c.overrides(time.Time{}) {
+		if m, err := o.find(name); err == nil {
+			all[name] = m.override
+		}
+	}
+	return all
 }
 
 // carryOut changes the overrides, waits for the modules, and undoes everything if one of them fails.
-func (o *Orchestrator) carryOut(ctx context.Context, p Plan, before map[string]*Override) error {
+func (o *Orchestrator) carryOut(ctx context.Context, p Plan, before map[string]*Override, serving map[*module]*implementation) error {
 	ours := p.Change.overrides(time.Now())
-	if err := o.changeOverrides(ours, p.Change.Actor, p.Change.Reason); err != nil {
+	err := o.changeOverrides(overrideChange{to: ours, from: before, actor: p.Change.Actor, reason: p.Change.Reason})
+	if errors.Is(err, errOverridden) {
+		return &StalePlanError{Planned: p.Steps, Now: []Step{}}
+	}
+	if err != nil {
 		return err
 	}
 	module, cause := o.awaitOutcome(ctx, p.Outcome)
 	if cause == nil {
 		return nil
 	}
-	undo := map[string]*Override{}
-	o.mu.Lock()
-	for name, v := range ours {
-		if m, err := o.find(name); err == nil && m.override == v {
-			undo[name] = before[name]
-		}
-	}
-	o.mu.Unlock()
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.patience())
-	defer cancel()
-	err := o.changeOverrides(undo, p.Change.Actor, "rolled back: "+cause.Error())
+	o.prepareRollback(p, serving)
+	err = o.changeOverrides(overrideChange{to: before, from: ours, undo: true, actor: p.Change.Actor, reason: "rolled back: " + cause.Error()})
 	if err == nil {
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.patience())
+		defer cancel()
 		err = o.Settled(patience)
 	}
+	if err == nil {
+		err = o.restored(serving)
+	}
 	return &ApplyError{Module: module, Cause: cause, RolledBack: err == nil, Rollback: err}
+}
+
+// restored reports which modules don't serve any more although nobody wants them otherwise.
+func (o *Orchestrator) restored(serving map[*module]*implementation) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var errs []error
+	for _, m := range o.modules {
+		wanted := m.wanted && m.implementation == serving[m] || m.missedBoot
+		if i := serving[m]; i != nil && wanted && (m.state != Running || m.graph.implementation != i) {
+			why := m.lastError
+			if why == nil {
+				why = errors.New(m.reason)
+			}
+			errs = append(errs, fmt.Errorf("module %q, which ran before, is %s: %w", m.spec.name, m.state, why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepareRollback lets modules be Idle again that the plan has started although nobody has called them, and those that served
+// start again at once, whatever they have failed at meanwhile.
+func (o *Orchestrator) prepareRollback(p Plan, serving map[*module]*implementation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, step := range p.Steps {
+		if m, err := o.find(step.Module); err == nil && step.From == Idle && m.calls() == 0 {
+			m.used = false
+		}
+	}
+	for m := range serving {
+		if m.failedAttempt != noAttempt {
+			m.forgive()
+		}
+	}
 }
 
 // patience is how long all modules may take to stop and to start again, one after the other at the worst.
@@ -197,7 +249,13 @@ func (o *Orchestrator) progress(outcome []Outcome) (reached bool, culprit string
 
 // reached reports whether the module is where it should be.
 func (m *module) reached(want Outcome) bool {
-	if m.busy || m.state != want.State {
+	if m.busy {
+		return false
+	}
+	if want.State == Idle && m.state == Running {
+		return true // somebody has called it meanwhile
+	}
+	if m.state != want.State {
 		return false
 	}
 	return m.state != Running || m.serves(m.graph.implementation) == want.Implementation && !m.stale()

@@ -10,7 +10,10 @@ import (
 	"go.uber.org/fx"
 )
 
-const moduleGroup = `group:"switchyard.modules"`
+const (
+	moduleGroupName = "switchyard.modules"
+	moduleGroup     = `group:"` + moduleGroupName + `"`
+)
 
 // key identifies a value in an fx graph.
 type key struct {
@@ -71,11 +74,11 @@ func (s *spec) parentOptions() fx.Option {
 	if s.static {
 		return s.staticOptions()
 	}
-	var opts []fx.Option
+	constructors := []any{}
 	params := []reflect.Type{}
 	tags := []string{}
 	for _, e := range s.exports {
-		opts = append(opts, fx.Provide(e.provide))
+		constructors = append(constructors, e.provide)
 		params, tags = append(params, e.liveType), append(tags, "")
 	}
 	imports := s.imports()
@@ -92,8 +95,12 @@ func (s *spec) parentOptions() fx.Option {
 			m.builtWith = m.imports
 			return []reflect.Value{reflect.ValueOf(m)}
 		})
-	opts = append(opts, fx.Provide(fx.Annotate(bridge.Interface(), fx.ParamTags(tags...), fx.ResultTags(moduleGroup))))
-	return fx.Options(opts...)
+	// One Provide, because each looks where it was called from; and the short form if it will do, because the long one makes
+	// struct types at run time. A thousand modules notice both.
+	if slices.ContainsFunc(tags, func(tag string) bool { return tag != "" }) {
+		return fx.Provide(append(constructors, fx.Annotate(bridge.Interface(), fx.ParamTags(tags...), fx.ResultTags(moduleGroup)))...)
+	}
+	return fx.Provide(append(constructors, fx.Annotated{Group: moduleGroupName, Target: bridge.Interface()})...)
 }
 
 // bridgeParams are the parameters with which a constructor in the app's graph receives imports, and their tags: the imports,
@@ -162,8 +169,12 @@ func (s *spec) imports() []key {
 }
 
 // allImports is what Import declares and what the plain constructors need and don't provide, in the order of appearance.
-func (i *implementation) allImports() []key {
+// The module's own exports are never imported: its private graph has to provide them.
+func (i *implementation) allImports(exports []export) []key {
 	provided := map[key]bool{}
+	for _, e := range exports {
+		provided[key{typ: e.typ}] = true
+	}
 	for _, t := range suppliedByEngine() {
 		provided[key{typ: t}] = true
 	}
@@ -192,6 +203,11 @@ func (i *implementation) allImports() []key {
 		if !provided[k.identity()] {
 			provided[k.identity()] = true
 			imports = append(imports, k)
+			continue
+		}
+		at := slices.IndexFunc(imports, func(known key) bool { return known.identity() == k.identity() })
+		if at >= 0 && !k.optional { // one can do without it, the other can't
+			imports[at].optional = false
 		}
 	}
 	return imports

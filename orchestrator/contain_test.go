@@ -3,9 +3,11 @@ package orchestrator_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/fx"
@@ -341,5 +343,107 @@ func TestAbort(t *testing.T) {
 	boot := fx.New(fx.NopLogger, fx.Provide(func() orchestrator.Gate { return newGate("mail") }), orchestrator.New(), module)
 	if err := boot.Start(t.Context()); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `module "mailer"`) {
 		t.Errorf("the app started with %v, want the failure of the module", err)
+	}
+}
+
+// What panics while a module is checked, drained or stopped is an error of the module, which is whole the next time.
+func TestPanicsAtTheEndAreContained(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"drain a", "stop a"} {
+		for _, how := range []string{"panic", "Goexit"} {
+			t.Run(step+" "+how, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					p := newPlant("a", "on", "b", "on")
+					var stopped atomic.Int32
+					p.when(step, func(context.Context) error {
+						if how == "Goexit" {
+							runtime.Goexit()
+						}
+						panic("broken on purpose")
+					})
+					p.start(t, orchestrator.New(), machineOf[nameB](p, "b"), machineOf[nameA](p, "a",
+						orchestrator.Options(fx.Invoke(func(lc fx.Lifecycle) { lc.Append(fx.StopHook(func() { stopped.Add(1) })) }))))
+					p.turn("a", "off")
+					if got, want := p.states(t), "a Off noop, b Running real"; got != want || stopped.Load() != 1 {
+						t.Errorf("states %q, the other hook ran %d times, want %q and 1", got, stopped.Load(), want)
+					}
+					if e := p.explain(t, "a"); e.Error == "" || how == "panic" && !strings.Contains(e.Error, "broken on purpose") {
+						t.Errorf("error %q does not tell what happened", e.Error)
+					}
+					p.when(step, nil)
+					p.turn("a", "on")
+					p.settle(t)
+					time.Sleep(time.Minute) // should the start have to wait for something
+					if got, want := p.states(t), "a Running real, b Running real"; got != want {
+						t.Errorf("states %q, want %q", got, want)
+					}
+					if e := p.explain(t, "a"); e.Error != "" {
+						t.Errorf("a running module shows the error %q", e.Error)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Whatever hangs while a module stops is named, and no second copy is started beside it; it is as soon as all have returned.
+func TestHangingStepsAreQuarantined(t *testing.T) {
+	t.Parallel()
+	for name, hanging := range map[string][]string{
+		"drain":     {"Drain"},
+		"hook":      {"OnStop hook"},
+		"goroutine": {"goroutine worker"},
+		"all":       {"Drain", "goroutine worker", "OnStop hook"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlant("a", "on", "b", "on")
+				steps := map[string]string{"Drain": "drain a", "goroutine worker": "work a", "OnStop hook": "stop a"}
+				var releases []chan struct{}
+				for _, what := range hanging {
+					release := make(chan struct{})
+					releases = append(releases, release)
+					p.when(steps[what], func(context.Context) error { <-release; return nil })
+				}
+				p.start(t, orchestrator.New(), machineOf[nameB](p, "b"), machineOf[nameA](p, "a",
+					orchestrator.Options(fx.Invoke(func(o *orchestrator.Owner) {
+						o.Go("worker", func(ctx context.Context) error { <-ctx.Done(); return p.step(ctx, "work a") })
+					}))))
+				last := p.orch.Events().Last()
+				p.turn("a", "off")
+				if got, want := p.states(t), "a Off noop, b Running real"; got != want {
+					t.Errorf("states %q, want %q", got, want)
+				}
+				told := ""
+				records, _ := p.orch.Events().Since(last)
+				for _, r := range records {
+					if e, ok := r.Event.(orchestrator.StepHung); ok {
+						told += e.Module + ": " + e.Step + "; "
+					}
+				}
+				for _, what := range hanging {
+					if !strings.Contains(told, "a: "+what) || !strings.Contains(p.explain(t, "a").Error, what) {
+						t.Errorf("%q is not named: events %q, error %q", what, told, p.explain(t, "a").Error)
+					}
+				}
+				p.turn("a", "on")
+				for i, release := range releases {
+					time.Sleep(2 * time.Minute) // retries fall due
+					e := p.explain(t, "a")
+					if e.State != orchestrator.Failed || p.makes.Load() != 2 || !strings.Contains(e.Reason, hanging[len(hanging)-1]) {
+						t.Errorf("%d of %q have returned: %s (%s), %d copies; want Failed, what hangs, and no copy beside it", i, hanging, e.State, e.Reason, p.makes.Load())
+					}
+					close(release)
+				}
+				returned := time.Now()
+				time.Sleep(time.Millisecond)
+				if got, want := p.states(t), "a Running real, b Running real"; got != want {
+					time.Sleep(2 * time.Minute)
+					t.Errorf("at once %q, want %q; it runs %v after the last one has returned", got, want, p.explain(t, "a").Since.Sub(returned))
+				}
+			})
+		})
 	}
 }

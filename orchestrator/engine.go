@@ -43,6 +43,13 @@ type engineSettings struct {
 	dataDir            string
 }
 
+func (s engineSettings) validate() error {
+	if s.retryMin <= 0 || s.retryMax < s.retryMin {
+		return fmt.Errorf("orchestrator.Retry(%v, %v): allowed are positive durations, the minimum not above the maximum", s.retryMin, s.retryMax)
+	}
+	return nil
+}
+
 // Orchestrator is the engine. All methods are safe for concurrent use.
 type Orchestrator struct {
 	settings engineSettings
@@ -90,6 +97,9 @@ func newOrchestrator(p engineParams) (*Orchestrator, error) {
 		changed:  make(chan struct{}),
 	}
 	slices.SortFunc(o.modules, byName)
+	for _, m := range o.modules {
+		m.linkReplaced(o.boot.hooks)
+	}
 	if err := o.validate(); err != nil {
 		o.discardPrebuilt()
 		return nil, err
@@ -155,7 +165,7 @@ func (o *Orchestrator) abortBoot() error {
 	o.booted = true
 	var errs []error
 	for _, m := range o.modules {
-		m.missedBoot = m.spec.start == AtBoot && !m.decision.Enabled
+		m.missedBoot = m.spec.start == AtBoot && !m.asked()
 		if m.spec.onFailure == Abort && m.state == Failed {
 			errs = append(errs, fmt.Errorf("module %q: %w", m.spec.name, m.lastError))
 		}

@@ -10,7 +10,8 @@ import (
 
 // Event is something that happened to a module. The set of types is closed, so that a switch over them can be complete:
 // [StateChanged], [DecisionChanged], [OverrideChanged], [ReplacementStarted], [ReplacementFailed],
-// [ReplacementGivenUp], [Replaced], [SettingsChanged], [CallsCut], [StepHung] and [ChangeFinished].
+// [ReplacementGivenUp], [Replaced], [SettingsChanged], [CallsCut],
+// [StopFailed], [StepHung] and [ChangeFinished].
 type Event interface{ sealed() }
 
 // StateChanged says that a module went from one state to another.
@@ -83,11 +84,19 @@ type SettingsChanged struct {
 	Types  []string `json:"types"`
 }
 
-// CallsCut says that calls did not end within the drain timeout: their contexts were cancelled, and the module stops although
-// they may not have returned.
+// CallsCut says that calls did not end within the drain timeout: their contexts were cancelled, and after a moment the module
+// stops, whether they have returned or not.
 type CallsCut struct {
 	Module string `json:"module"`
-	Leases int64  `json:"leases"`
+	Leases int64  `json:"leases"` // when the drain timeout had passed
+	Left   int64  `json:"left"`   // a moment later
+}
+
+// StopFailed says that a copy of a module did not drain or stop cleanly: something of it failed, or did not return in time.
+type StopFailed struct {
+	Module  string `json:"module"`
+	Variant string `json:"variant"`
+	Error   string `json:"error"`
 }
 
 // StepHung says that a piece of the module did not return in time and was left behind. The module is not started again
@@ -118,6 +127,7 @@ func (ReplacementGivenUp) sealed() {}
 func (Replaced) sealed()           {}
 func (SettingsChanged) sealed()    {}
 func (CallsCut) sealed()           {}
+func (StopFailed) sealed()         {}
 func (StepHung) sealed()           {}
 func (ChangeFinished) sealed()     {}
 

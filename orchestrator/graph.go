@@ -140,6 +140,7 @@ func (b *blueprint) start(ctx context.Context, g *graph) error {
 	if b.hooks.Step != nil {
 		g.life.injected = func(step hook.Step) error { return b.hooks.Step(b.module, step) }
 	}
+	g.owner.release()
 	err := g.life.start(ctx, b.timeouts.Stop)
 	for _, p := range g.probes {
 		if err == nil {
@@ -188,11 +189,7 @@ func (b *blueprint) options(g *graph) fx.Option {
 		fx.Provide(b.implementation.constructors...),
 		fx.Options(b.implementation.options...),
 	}
-	for _, i := range b.imports {
-		known := slices.ContainsFunc(b.implementation.imports, func(k key) bool { return k.identity() == i.key.identity() })
-		if !known || i.missing {
-			continue
-		}
+	for _, i := range b.received() {
 		if logger, ok := reflect.TypeAssert[*slog.Logger](i.value); ok {
 			i.value = reflect.ValueOf(logger.With("module", b.module))
 		}
@@ -201,17 +198,37 @@ func (b *blueprint) options(g *graph) fx.Option {
 	return fx.Options(opts...)
 }
 
+// received is the imports that the private graph gets: those of the implementation that the app has.
+func (b *blueprint) received() []imported {
+	var list []imported
+	for _, i := range b.imports {
+		known := slices.ContainsFunc(b.implementation.imports, func(k key) bool { return k.identity() == i.key.identity() })
+		if known && !i.missing {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // validate checks, without running any constructor, that the private graph can be built.
 func (b *blueprint) validate() error {
-	var populate []any
-	for _, e := range b.exports {
-		populate = append(populate, reflect.New(e.typ).Interface())
-	}
 	var errs []error
 	for _, h := range b.implementation.health {
 		if h.problem != nil {
 			errs = append(errs, fmt.Errorf("module %q: %w", b.module, h.problem))
 		}
+	}
+	if b.sound() {
+		return errors.Join(errs...)
+	}
+	var populate []any
+	for _, e := range b.exports {
+		if _, replaced := b.hooks.Replace[e.typ]; replaced {
+			continue
+		}
+		populate = append(populate, reflect.New(e.typ).Interface())
+	}
+	for _, h := range b.implementation.health {
 		populate = append(populate, reflect.New(h.typ).Interface())
 	}
 	g := b.newGraph()

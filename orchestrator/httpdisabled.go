@@ -56,7 +56,7 @@ type disabledDetails struct {
 // ForwardHTTP forwards one request to what serves now. The lease lasts as long as the request, and the request's context
 // ends when the module's drain timeout has passed.
 func ForwardHTTP[T http.Handler](live *Live[T], w http.ResponseWriter, r *http.Request) {
-	lease := live.Acquire()
+	lease := live.AcquireContext(r.Context())
 	defer lease.Release()
 	ctx, cancel := lease.Context(r.Context())
 	defer cancel()

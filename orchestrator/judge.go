@@ -93,17 +93,21 @@ func (m *module) inForce(d Decision, v *Override) (in Decision, misread string) 
 // take makes a decision of the gate the one in force. The caller holds mu.
 func (o *Orchestrator) take(m *module, d Decision) {
 	if m.spec.understands(d) {
-		m.good = &d
+		good := d
+		m.good = &good
 	}
 	d, m.misread = m.inForce(d, m.override)
 	if from := m.decision; m.decided && (from.Enabled != d.Enabled || from.Variant != d.Variant || from.Layer != d.Layer || from.Source != d.Source) {
 		o.events.add(DecisionChanged{Module: m.spec.name, From: from, To: d})
 	}
 	m.decision, m.decided = d, true
-	if m.spec.start == AtBoot && o.booted && !d.Enabled {
+	if m.spec.start == AtBoot && o.booted && !m.asked() {
 		m.missedBoot = true
 	}
 }
+
+// asked reports whether the decision in force asks for an implementation.
+func (m *module) asked() bool { return m.decision.Enabled && m.spec.understands(m.decision) }
 
 // decisions asks the gate for the decision on each module, in the order of the modules. The caller must not hold mu: the
 // gate may notify under a lock of its own, which leads to poke.

@@ -2,6 +2,8 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,7 +11,7 @@ import (
 // as long as ctx and the start timeout of the module allow. It reports whether the module has come up; if not, the noop is to
 // answer.
 func (o *Orchestrator) use(ctx context.Context, m *module) bool {
-	if ctx.Value(stepOf{}) == m { // the step would wait for itself
+	if ctx.Err() != nil || ctx.Value(stepOf{}) == m { // a step would wait for itself
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.spec.timeouts.Start)
@@ -39,7 +41,7 @@ func (o *Orchestrator) use(ctx context.Context, m *module) bool {
 
 // hopeless reports whether waiting for the module makes no sense.
 func (m *module) hopeless() bool {
-	if !m.wanted || m.state == Failed {
+	if !m.wanted || m.state == Failed || m.onHold {
 		return true
 	}
 	for _, r := range m.requires {
@@ -56,25 +58,41 @@ func (o *Orchestrator) weighNeeds(now time.Time) (wakeAt time.Time) {
 	for i := len(o.modules) - 1; i >= 0; i-- { // dependants first
 		m := o.modules[i]
 		m.needed = m.wanted
-		if m.spec.start != OnFirstUse || !m.wanted {
-			continue
+		if m.spec.start == OnFirstUse && m.wanted {
+			wakeAt = earlier(wakeAt, m.weighUse(now))
 		}
-		if m.state == Running && m.spec.idleTimeout == 0 {
-			m.used = true
+	}
+	for _, m := range o.modules { // requirements first
+		m.goes = m.state == Running && (!m.needed || m.spec.onChange == StopFirst && m.stale() && m.mayReplace(now) ||
+			slices.ContainsFunc(m.requires, func(r *module) bool { return r.state != Running || r.goes }))
+	}
+	return wakeAt
+}
+
+// weighUse finds out whether a module that starts OnFirstUse is to run, and returns when to look again.
+func (m *module) weighUse(now time.Time) (wakeAt time.Time) {
+	if timeout := m.spec.idleTimeout; timeout > 0 && (m.state == Running || m.state == Failed) {
+		if calls := m.calls(); m.leases() > 0 || calls != m.callsSeen {
+			m.used, m.usedAt, m.callsSeen = true, now, calls
 		}
-		if m.state == Running && m.spec.idleTimeout > 0 {
-			if calls := m.calls(); m.leases() > 0 || calls != m.callsSeen {
-				m.used, m.usedAt, m.callsSeen = true, now, calls
-			}
-			if now.Sub(m.usedAt) >= m.spec.idleTimeout {
-				m.used = false
-			}
-			wakeAt = earlier(wakeAt, now.Add(max(m.spec.idleTimeout/8, time.Millisecond)))
+		if now.Sub(m.usedAt) >= timeout {
+			m.used = false
 		}
-		m.needed = m.used
-		for _, d := range m.requiredBy {
-			m.needed = m.needed || d.needed
+		wakeAt = now.Add(max(timeout/8, time.Millisecond))
+	}
+	m.needed = m.used
+	for _, d := range m.requiredBy {
+		if d.needed {
+			m.needed, m.used, m.usedAt = true, true, now
 		}
 	}
 	return wakeAt
+}
+
+// whyIdle says why the module is not needed any more.
+func (m *module) whyIdle() string {
+	if m.spec.idleTimeout == 0 {
+		return "what it was started for is over"
+	}
+	return fmt.Sprintf("not called for %v", m.spec.idleTimeout)
 }

@@ -24,24 +24,28 @@ type Lease[T any] struct {
 	// Value is the real implementation or the noop; never nil.
 	Value T
 
-	shard *shard
-	owner *instance[T]
+	owner *Call // nil: the noop, which needs no lease, or released
+}
+
+// TryAcquire is Acquire without its rare cases, short enough to be inlined: it takes a lease if the real implementation
+// serves. If not, or if it is just being replaced, there is no lease: call Acquire or AcquireContext, which find out.
+func (l *Live[T]) TryAcquire() (lease Lease[T], ok bool) {
+	in := l.current.Load()
+	if in.shards != nil {
+		c := &in.shards[shardIndex()]
+		if c.n.Add(oneCall)&closed == 0 { // refused otherwise; see close for why nothing is undone
+			return Lease[T]{Value: in.value, owner: c}, true
+		}
+	}
+	return lease, false
 }
 
 // Acquire takes a lease on what serves now. It always succeeds: while the module does not run, the lease is on the noop.
 // It costs two atomic operations on a counter that is not shared between cores, and allocates nothing. If the module
 // starts OnFirstUse, Acquire starts it and waits for it, at most for its start timeout.
 func (l *Live[T]) Acquire() Lease[T] {
-	in := l.current.Load()
-	if in.shards != nil {
-		s := &in.shards[shardIndex()]
-		s.n.Add(oneCall)
-		// Taken first, checked second: either this load sees the swap and undoes, or the drain that follows the swap
-		// sees the count. (Dekker's handshake; Go's atomics are sequentially consistent.)
-		if l.current.Load() == in {
-			return Lease[T]{Value: in.value, shard: s, owner: in}
-		}
-		in.release(s)
+	if lease, ok := l.TryAcquire(); ok {
+		return lease
 	}
 	return l.acquire(context.Background())
 }
@@ -49,14 +53,8 @@ func (l *Live[T]) Acquire() Lease[T] {
 // AcquireContext is Acquire for a caller with a context: it waits for a module that starts OnFirstUse no longer than ctx
 // lasts. When ctx ends first, the lease is on the noop.
 func (l *Live[T]) AcquireContext(ctx context.Context) Lease[T] {
-	in := l.current.Load()
-	if in.shards != nil {
-		s := &in.shards[shardIndex()]
-		s.n.Add(oneCall)
-		if l.current.Load() == in {
-			return Lease[T]{Value: in.value, shard: s, owner: in}
-		}
-		in.release(s)
+	if lease, ok := l.TryAcquire(); ok {
+		return lease
 	}
 	return l.acquire(ctx)
 }
@@ -65,28 +63,25 @@ func (l *Live[T]) AcquireContext(ctx context.Context) Lease[T] {
 func (l *Live[T]) acquire(ctx context.Context) Lease[T] {
 	for {
 		in := l.current.Load()
-		if in.shards == nil {
-			if in.start == nil || !in.start(ctx) {
-				return Lease[T]{Value: in.value}
-			}
-			continue
+		if in.shards == nil && (in.start == nil || !in.start(ctx)) {
+			return Lease[T]{Value: in.value}
 		}
-		s := &in.shards[shardIndex()]
-		s.n.Add(oneCall)
-		if l.current.Load() == in {
-			return Lease[T]{Value: in.value, shard: s, owner: in}
+		if lease, ok := l.TryAcquire(); ok {
+			return lease
 		}
-		in.release(s)
 	}
 }
 
 // Release ends the lease. Further calls on the same variable do nothing.
 func (l *Lease[T]) Release() {
-	if s := l.shard; s != nil {
-		l.shard = nil
-		l.owner.release(s)
-	}
+	c := l.owner
+	l.owner = nil
+	c.End()
 }
+
+// Call is what the lease is counted on; nil on a noop. Generated proxies defer its End where other code defers Release: the
+// receiver of that is the address of the lease, which then can't stay in registers, and that costs as much as the counting.
+func (l *Lease[T]) Call() *Call { return l.owner }
 
 // Context derives a context for a call that may outlive the drain deadline (a stream, a watch): it is cancelled with
 // parent, by cancel, and when the module's drain timeout has passed. On a noop it is parent itself.
@@ -95,7 +90,8 @@ func (l *Lease[T]) Context(parent context.Context) (ctx context.Context, cancel 
 		return parent, func() {}
 	}
 	ctx, cancelCall := context.WithCancelCause(parent)
-	stop := context.AfterFunc(l.owner.ctx, func() { cancelCall(context.Cause(l.owner.ctx)) })
+	service := l.owner.ctx // not the lease, which may be released meanwhile
+	stop := context.AfterFunc(service, func() { cancelCall(context.Cause(service)) })
 	return ctx, func() {
 		stop()
 		cancelCall(context.Canceled)
@@ -128,13 +124,12 @@ func (l *Live[T]) fix(value any) {
 // publish makes value what serves, and returns what did until now, or nil if that was the noop.
 func (l *Live[T]) publish(value any) retired {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return l.swap(&instance[T]{
-		value:  value.(T),
-		shards: new([shardCount]shard),
-		wake:   make(chan struct{}, 1),
-		ctx:    ctx,
-		cancel: cancel,
-	})
+	s := &service{wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
+	in := &instance[T]{value: value.(T), shards: new([shardCount]Call), service: s}
+	for i := range in.shards {
+		in.shards[i].service = s
+	}
+	return l.swap(in)
 }
 
 // retract puts the noop back, or what starts the module again when it is called, and returns what served until now, or nil
@@ -154,7 +149,9 @@ func (l *Live[T]) swap(next *instance[T]) retired {
 	if old.shards == nil {
 		return nil
 	}
-	old.closing.Store(true)
+	for i := range old.shards { // after the swap, so that whoever is refused finds next
+		old.shards[i].close()
+	}
 	return old
 }
 
@@ -184,27 +181,21 @@ type retired interface {
 
 var _ retired = (*instance[any])(nil)
 
-// instance is one published value with the leases on it. The noop is an instance without shards: it needs no leases,
-// because it is never stopped.
+// instance is one published value with the leases on it. The noop is an instance without shards and service: it needs no
+// leases, because it is never stopped.
 type instance[T any] struct {
-	value   T
-	shards  *[shardCount]shard
-	fixed   bool                           // serves as long as the app does
-	start   func(ctx context.Context) bool // starts the module and waits for it; false: the noop is to answer
-	closing atomic.Bool
-	wake    chan struct{} // capacity 1: a lease was released after closing
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	value  T
+	shards *[shardCount]Call
+	fixed  bool                           // serves as long as the app does
+	start  func(ctx context.Context) bool // starts the module and waits for it; false: the noop is to answer
+	*service
 }
 
-func (in *instance[T]) release(s *shard) {
-	s.n.Add(-1)
-	if in.closing.Load() {
-		select {
-		case in.wake <- struct{}{}:
-		default:
-		}
-	}
+// service is what the calls to one published implementation share.
+type service struct {
+	wake   chan struct{} // capacity 1: a lease was released after closing
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
 func (in *instance[T]) leases() int64 {
@@ -213,7 +204,7 @@ func (in *instance[T]) leases() int64 {
 	}
 	var sum int64
 	for i := range in.shards {
-		sum += in.shards[i].n.Load() & (1<<32 - 1)
+		sum += in.shards[i].leases()
 	}
 	return sum
 }
@@ -231,7 +222,7 @@ func (in *instance[T]) calls() uint32 {
 }
 
 // drain may read the shards one after the other: a lease is released on the shard that it was taken on, so one that is
-// held during the whole scan is seen, and no new one can be taken after retract.
+// held during the whole scan is seen, and no new one can be taken, because all shards are closed.
 func (in *instance[T]) drain(ctx context.Context) error {
 	for in.leases() != 0 {
 		select {
@@ -246,21 +237,65 @@ func (in *instance[T]) drain(ctx context.Context) error {
 
 func (in *instance[T]) cut(cause error) { in.cancel(cause) }
 
-const shardCount = 16
+const shardCount = 1 << 6
 
-// shard is one counter on a cache line of its own: leases held in the lower half, leases ever taken in the upper one.
-type shard struct {
+// Call counts some of the calls to one published implementation, on a cache line of its own. A call that holds a Lease is
+// counted until End. All methods are safe for concurrent use.
+type Call struct {
+	// While open: leases held in the bits below closed, leases ever taken in the upper half. Once closed, no lease is given
+	// any more; the upper half starts at 0 again and counts those who were refused, who are among the lower bits too.
 	n atomic.Int64
-	_ [56]byte
+	*service
+	_ [48]byte
 }
 
-// oneCall is what taking a lease adds to a shard; releasing it subtracts 1.
-const oneCall = 1<<32 + 1
+const (
+	oneCall = 1<<32 + 1 // what taking a lease adds; End subtracts 1
+	closed  = 1 << 31
+)
+
+// End ends a lease, in the place of Lease.Release: exactly once. It does not block. On nil it does nothing.
+func (c *Call) End() {
+	if c != nil && c.n.Add(-1)&closed != 0 {
+		c.released()
+	}
+}
+
+// released wakes the drain, which may have waited for this lease.
+func (c *Call) released() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close refuses all leases from now on. Taking one and closing change the same word, so one comes before the other: the
+// lease was taken first, and whoever closed sees it in leases until it ends; or its taker sees that it came too late, and
+// calls nothing. What that one has added stays: the upper half says how much it is. So taking needs no way back, which is
+// what keeps it short, and a release after closing always finds the flag that tells it to wake the drain.
+func (c *Call) close() {
+	for {
+		n := c.n.Load()
+		if c.n.CompareAndSwap(n, n&(closed-1)|closed) {
+			return
+		}
+	}
+}
+
+func (c *Call) leases() int64 {
+	n := c.n.Load()
+	held := n & (closed - 1)
+	if n&closed != 0 {
+		held -= n >> 32
+	}
+	return held
+}
 
 // shardIndex spreads goroutines over the shards by the address of their stack. It only has to be cheap and uneven enough:
-// correctness does not depend on it.
+// correctness does not depend on it. Stacks have 2 KiB or more; those of goroutines that run at the same time often lie side
+// by side, and multiplying by the golden ratio spreads neighbours evenly.
 func shardIndex() uint {
 	var here byte
 	address := uint64(uintptr(unsafe.Pointer(&here))) // #nosec G103 -- only a hash of the address is used
-	return uint(address >> 10 * 0x9E3779B97F4A7C15 >> 60)
+	return uint(address >> 11 * 0x9E3779B97F4A7C15 >> (64 - 6))
 }

@@ -13,8 +13,9 @@ type StartMode int
 const (
 	// WhenEnabled is the default: the module starts when its flag turns on, at boot or later.
 	WhenEnabled StartMode = iota
-	// AtBoot is for modules that can't join a running app: the module starts while the app starts, or not at all. A flag
-	// that turns on later shows as "restart required". Turning it off takes effect at once, as ever.
+	// AtBoot is for modules that can't join a running app: the flag must be on when the app starts. One that turns on later,
+	// or on again, shows as "restart required". Turning it off takes effect at once, as ever; and a module that waits for a
+	// requirement, or has failed, is still started when that is over.
 	AtBoot
 	// OnFirstUse starts the module when it is called for the first time, or when a module that requires it starts; until
 	// then it is Idle. The caller waits, as long as its context and the start timeout of the module allow; if the module

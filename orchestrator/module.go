@@ -230,6 +230,11 @@ func (s *spec) validate() error {
 	if len(s.exports) == 0 && len(s.errs) == 0 {
 		wrong("no export: add orchestrator.Export[T](noop, proxy), so that the app can reach the module")
 	}
+	for _, e := range s.exports {
+		if slices.ContainsFunc(s.implementations, func(i *implementation) bool { return slices.Contains(i.declared, key{typ: e.typ}) }) {
+			wrong("Import[%v](): the module exports it, and can't depend on itself: provide it in the private graph", e.typ)
+		}
+	}
 	errs = append(errs, s.validateModes(), s.validateVariants())
 	return errors.Join(errs...)
 }

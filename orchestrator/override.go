@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,7 @@ func (o *Orchestrator) Override(module, to string, ttl time.Duration, reason, ac
 	if err := errors.Join(required("reason", reason), required("actor", actor)); err != nil {
 		return Override{}, err
 	}
-	if err := o.changeOverrides(map[string]*Override{module: &v}, actor, reason); err != nil {
+	if err := o.changeOverrides(overrideChange{to: map[string]*Override{module: &v}, actor: actor, reason: reason}); err != nil {
 		return Override{}, err
 	}
 	return v, nil
@@ -67,7 +68,7 @@ func (o *Orchestrator) ClearOverride(module, actor, reason string) error {
 	if err := required("actor", actor); err != nil {
 		return err
 	}
-	return o.changeOverrides(map[string]*Override{module: nil}, actor, reason)
+	return o.changeOverrides(overrideChange{to: map[string]*Override{module: nil}, actor: actor, reason: reason})
 }
 
 func required(field, value string) error {
@@ -77,8 +78,19 @@ func required(field, value string) error {
 	return nil
 }
 
+// overrideChange sets and clears overrides.
+type overrideChange struct {
+	to            map[string]*Override // nil: cleared
+	from          map[string]*Override // what must be in force before; nil map: whatever is
+	undo          bool                 // leave alone what is not as from says, instead of refusing everything
+	actor, reason string
+}
+
+// errOverridden says that somebody else has changed an override meanwhile.
+var errOverridden = errors.New("an override was changed meanwhile")
+
 // changeOverrides sets and clears overrides, all or none. Only the writer of the file waits for the disk, not the engine.
-func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason string) error {
+func (o *Orchestrator) changeOverrides(c overrideChange) error {
 	o.overriding.Lock()
 	defer o.overriding.Unlock()
 	defer o.poke()
@@ -89,9 +101,17 @@ func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason st
 	for _, m := range o.modules {
 		next[m.spec.name] = m.override
 	}
-	for _, name := range sortedKeys(to) {
+	to := maps.Clone(c.to)
+	for _, name := range sortedKeys(c.to) {
 		m, err := o.find(name)
-		if err == nil && to[name] != nil {
+		switch {
+		case err != nil:
+		case c.from != nil && m.override != c.from[name] && c.undo:
+			delete(to, name)
+			continue
+		case c.from != nil && m.override != c.from[name]:
+			err = errOverridden
+		case to[name] != nil:
 			err = m.spec.checkOverride(to[name].To)
 		}
 		errs = append(errs, err)
@@ -114,8 +134,8 @@ func (o *Orchestrator) changeOverrides(to map[string]*Override, actor, reason st
 		}
 		from := m.override
 		m.override = v
-		o.events.add(OverrideChanged{Module: m.spec.name, From: from, To: v, Actor: actor, Reason: reason})
-		o.log.Info("override", "module", m.spec.name, "actor", actor, "reason", reason, "from", from.String(), "to", v.String())
+		o.events.add(OverrideChanged{Module: m.spec.name, From: from, To: v, Actor: c.actor, Reason: c.reason})
+		o.log.Info("override", "module", m.spec.name, "actor", c.actor, "reason", c.reason, "from", from.String(), "to", v.String())
 	}
 	return nil
 }

@@ -3,10 +3,14 @@ package orchestrator_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/fx"
@@ -152,5 +156,114 @@ func TestOverrideThatCannotBeKeptIsRefused(t *testing.T) {
 	}
 	if s := orch.Status()[0]; s.State != orchestrator.Running {
 		t.Errorf("state %s, want Running: nothing may be half applied", s.State)
+	}
+}
+
+// An override ends to the moment, also when another one took its place, and leaves an event that names nobody.
+func TestOverrideEndsByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlant("a", "on", "b", "v1")
+		p.start(t, orchestrator.New(), machineOf[nameA](p, "a"), machineOf[nameB](p, "b", twoVariants()...))
+		began := time.Now()
+		p.override(t, "a", "off", time.Hour)
+		p.override(t, "b", "v2", 2*time.Hour)
+		p.override(t, "a", "off", 30*time.Minute) // the last one counts, although it is shorter
+		require := func(what, want string) {
+			t.Helper()
+			if got := p.states(t); got != want {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+		}
+		require("at first", "a Off noop, b Running v2")
+		time.Sleep(30*time.Minute - time.Millisecond)
+		require("before the end", "a Off noop, b Running v2")
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		require("after the end", "a Running real, b Running v2")
+		if since := p.explain(t, "a").Since.Sub(began); since != 30*time.Minute {
+			t.Errorf("it runs after %v, want 30m", since)
+		}
+		time.Sleep(90 * time.Minute)
+		synctest.Wait()
+		require("after both", "a Running real, b Running v1")
+		var ends []string
+		records, _ := p.orch.Events().Since(0)
+		for _, r := range records {
+			if e, ok := r.Event.(orchestrator.OverrideChanged); ok && e.To == nil {
+				ends = append(ends, fmt.Sprintf("%s %s by %q after %v: %s", e.Module, e.From.To, e.Actor, r.At.Sub(began), e.Reason))
+			}
+		}
+		want := []string{`a off by "" after 30m0s: its time has passed`, `b v2 by "" after 2h0m0s: its time has passed`}
+		if !slices.Equal(ends, want) {
+			t.Errorf("events %q, want %q", ends, want)
+		}
+	})
+}
+
+// What the last good decision is does not depend on an override: when it is cleared, it is over.
+func TestClearedOverrideIsNotTheLastGoodDecision(t *testing.T) {
+	t.Parallel()
+	p := newPlant("a", "v1")
+	p.start(t, seldom(), machineOf[nameA](p, "a", twoVariants()...))
+	p.override(t, "a", "off", 0)
+	p.states(t)
+	p.turn("a", "v3") // there is none
+	p.states(t)
+	if err := p.orch.ClearOverride("a", "ann", "over"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.states(t), "a Running v1"; got != want {
+		t.Errorf("states %q (%s), want %q: the last good word of the flag", got, p.explain(t, "a").Reason, want)
+	}
+}
+
+// An operator's kill switch that is being written to disk while a change is rolled back, or begins, is not lost: whichever is
+// first, in the end the module is off.
+func TestKillSwitchIsNotLostBesideAChange(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"begins", "rolls back"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			p := newPlant()
+			entered, release := make(chan struct{}), make(chan struct{})
+			p.when("start b", func(context.Context) error { close(entered); <-release; return errBroken })
+			p.start(t, orchestrator.New(orchestrator.DataDir(dir), orchestrator.Retry(time.Hour, time.Hour)), machineOf[nameA](p, "a"), machineOf[nameB](p, "b"))
+			plan := p.plan(t, set("a", "on", "b", "on"))
+			var done <-chan error
+			if moment == "rolls back" {
+				done = applying(p, t.Context(), plan)
+				<-entered
+			}
+			killed := make(chan error, 1)
+			go func() { // a long reason takes its time to be written
+				_, err := p.orch.Override("a", "off", 0, strings.Repeat("because ", 1<<21), "ann")
+				killed <- err
+			}()
+			for writing := false; !writing; runtime.Gosched() {
+				files, err := filepath.Glob(filepath.Join(dir, "overrides.json.*"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				v := p.explain(t, "a").Override
+				writing = len(files) > 0 || v != nil && v.To == "off"
+			}
+			if moment == "begins" {
+				done = applying(p, t.Context(), plan)
+			}
+			close(release)
+			var failed *orchestrator.ApplyError
+			var stale *orchestrator.StalePlanError
+			if err := <-done; !errors.As(err, &failed) && !errors.As(err, &stale) {
+				t.Errorf("the change got %v, want an *ApplyError or a *StalePlanError", err)
+			}
+			if err := <-killed; err != nil {
+				t.Fatal(err)
+			}
+			if got, want := p.states(t)+"; "+p.overrides(t), "a Off noop, b Off noop; a off"; got != want {
+				t.Errorf("afterwards %q, want %q", got, want)
+			}
+		})
 	}
 }

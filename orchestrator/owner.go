@@ -20,6 +20,8 @@ type Owner struct {
 	mu      sync.Mutex
 	wg      sync.WaitGroup
 	stopped bool
+	holds   bool
+	held    []func() // goroutines that begin with release
 	running map[string]int
 }
 
@@ -30,7 +32,8 @@ func newOwner(fail func(error)) *Owner {
 
 // Go runs fn until it returns or the module stops, when the context that fn gets is cancelled; stopping waits for fn, up
 // to the stop timeout. If fn returns an error or panics while the module runs, the module turns Failed: its noop serves
-// and its start is retried. After the module has stopped, Go does nothing.
+// and its start is retried. After the module has stopped, Go does nothing. In a Static module, goroutines begin when the app
+// starts.
 func (o *Owner) Go(name string, fn func(ctx context.Context) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,6 +41,32 @@ func (o *Owner) Go(name string, fn func(ctx context.Context) error) {
 		return
 	}
 	o.running[name]++
+	begin := func() { o.run(name, fn) }
+	if o.holds {
+		o.held = append(o.held, begin)
+		return
+	}
+	begin()
+}
+
+// hold keeps goroutines back until release: those of a module that is built, and may never be started.
+func (o *Owner) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.holds = true
+}
+
+func (o *Owner) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, begin := range o.held {
+		begin()
+	}
+	o.holds, o.held = false, nil
+}
+
+// run starts a goroutine. The caller holds mu.
+func (o *Owner) run(name string, fn func(ctx context.Context) error) {
 	o.wg.Go(func() {
 		err := contain("goroutine "+name, func() error { return fn(o.ctx) })
 		o.mu.Lock()

@@ -33,6 +33,8 @@ type Plan struct {
 	Change  Change    `json:"change"`
 	Steps   []Step    `json:"steps"`   // stops first, dependants before what they depend on; then the rest, the other way round
 	Outcome []Outcome `json:"outcome"` // every module afterwards, sorted by name
+
+	seen map[string]*Override // in force when the plan was made, for the modules of the change; nil: not known
 }
 
 // Step is one thing to do.
@@ -61,7 +63,9 @@ type Outcome struct {
 	State          State  `json:"state"`
 	Implementation string `json:"implementation"`
 	Reason         string `json:"reason"`
-	Changes        bool   `json:"changes"` // state or implementation differ from now
+	Changes        bool   `json:"changes"` // it is started, stopped, replaced, or waits for something else
+
+	Decision Decision `json:"decision"` // that will be in force
 }
 
 // Plan says what a change would do. It does nothing. A module that fails now and is not touched by the change is expected to
@@ -74,7 +78,9 @@ func (o *Orchestrator) Plan(c Change) (Plan, error) {
 	if err := o.checkChange(c); err != nil {
 		return Plan{}, err
 	}
-	return o.plan(c, decisions), nil
+	p := o.plan(c, decisions)
+	p.seen = o.overridesOf(c)
+	return p, nil
 }
 
 func (o *Orchestrator) checkChange(c Change) error {
@@ -151,7 +157,9 @@ func (o *Orchestrator) plan(c Change, decisions []Decision) Plan {
 			step.Action = ReplaceAction
 			p.Steps = append(p.Steps, step)
 		}
-		p.Outcome = append(p.Outcome, f.outcome(m))
+		outcome := f.outcome(m)
+		outcome.Decision = decisions[i]
+		p.Outcome = append(p.Outcome, outcome)
 	}
 	slices.SortFunc(p.Outcome, func(a, b Outcome) int { return strings.Compare(a.Module, b.Module) })
 	return p
@@ -199,7 +207,7 @@ func (f forecast) outcome(m *module) Outcome {
 	if f.state == Running {
 		o.Implementation = m.serves(f.implementation)
 	}
-	o.Changes = f.state != m.state || f.state == Running && f.implementation != m.current()
+	o.Changes = f.state != m.state || f.restarts || f.state == Running && f.implementation != m.current()
 	return o
 }
 
@@ -210,10 +218,10 @@ func (f *forecast) hold(m *module, by Decision, now time.Time) {
 		return
 	}
 	f.why += "; " + why
-	if m.serving() {
+	if m.serving() && !f.restarts {
 		f.implementation = m.current()
 	} else {
-		f.state = Waiting
+		f.state, f.restarts = Waiting, false
 	}
 }
 
@@ -244,12 +252,18 @@ func (o *Orchestrator) forecast(decisions []Decision, now time.Time) []forecast 
 		default:
 			f.state = Running
 		}
+		if f.state == Running && m.state == Running && m.failedAttempt == m.attemptOf(f.implementation) {
+			f.implementation = m.current() // its replacement fails
+		}
 		if f.state == Running && f.implementation != m.current() {
 			f.hold(m, decisions[i], now)
 		}
 		if f.state == Running && m.serving() {
 			f.restarts = m.spec.onChange == StopFirst && f.implementation != m.current() ||
 				slices.ContainsFunc(m.requires, func(r *module) bool { return all[r.index].restarts })
+			if f.restarts && f.implementation == m.current() { // it stops with what it requires, and may be held back then
+				f.hold(m, decisions[i], now)
+			}
 		}
 	}
 	return all

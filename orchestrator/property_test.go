@@ -171,3 +171,159 @@ func eventuallyRapid(t *rapid.T, orch *orchestrator.Orchestrator, cond func() bo
 	}
 	t.Fatalf("the states do not come to rest as the model says: %+v", orch.Status())
 }
+
+// A plan does nothing, and what it says is what happens: the same states, the same steps, in an order that the edges allow.
+// If a module fails on the way, everything is as it was.
+func TestPlanIsWhatHappens(t *testing.T) {
+	t.Parallel()
+	all := []string{"a", "b", "c", "d", "e", "f"}
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPlant()
+		opts, edges := map[string][]orchestrator.ModuleOption{}, map[string][]string{}
+		order := rapid.Permutation(all).Draw(t, "order")
+		for i, name := range order {
+			if rapid.Bool().Draw(t, name+" has variants") {
+				opts[name] = append(twoVariants(), rapid.SampledFrom([]orchestrator.ModuleOption{
+					orchestrator.OnChange(orchestrator.StartFirst), orchestrator.OnChange(orchestrator.StopFirst)}).Draw(t, "replaced"))
+			}
+			if rapid.IntRange(0, 4).Draw(t, name+" is lazy") == 0 {
+				opts[name] = append(opts[name], orchestrator.Start(orchestrator.OnFirstUse))
+			}
+			for _, other := range order[:i] {
+				switch rapid.IntRange(0, 5).Draw(t, name+" and "+other) {
+				case 0, 1:
+					opts[name] = append(opts[name], orchestrator.Requires(other))
+				case 2:
+					opts[name] = append(opts[name], orchestrator.Uses(other))
+				default:
+					continue
+				}
+				edges[name] = append(edges[name], other)
+			}
+			p.turn(name, rapid.SampledFrom([]string{"off", "on", "on"}).Draw(t, name+" is"))
+		}
+		arm := func(label string, oneIn int) {
+			for _, name := range all {
+				for _, step := range []string{"start " + name, "make " + name, "start " + name + "/v1", "start " + name + "/v2"} {
+					if rapid.IntRange(1, oneIn).Draw(t, label+" "+step) == oneIn {
+						p.when(step, breaks)
+					}
+				}
+			}
+		}
+		arm("breaks at boot", 12)
+		app := fx.New(fx.NopLogger, seldom(), fx.Populate(&p.orch), fx.Provide(func() orchestrator.Gate { return p.dials }),
+			machineOf[nameA](p, "a", opts["a"]...), machineOf[nameB](p, "b", opts["b"]...), machineOf[nameC](p, "c", opts["c"]...),
+			machineOf[nameD](p, "d", opts["d"]...), machineOf[nameE](p, "e", opts["e"]...), machineOf[nameF](p, "f", opts["f"]...))
+		agree := func(what, got, want string) {
+			t.Helper()
+			if got != want {
+				t.Fatalf("%s: %q, planned %q", what, got, want)
+			}
+		}
+		if err := app.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = app.Stop(context.Background()) }()
+		arm("breaks later", 25)
+		for range rapid.IntRange(1, 4).Draw(t, "changes") {
+			settleBriefly(p.orch)
+			change := orchestrator.Change{Set: map[string]string{}, Reason: "test", Actor: "ann"}
+			for _, name := range all {
+				values := []string{"on", "off"}
+				if e, err := p.orch.Explain(name); err == nil && len(e.Variants) > 0 {
+					values = []string{"off", "v1", "v2"}
+				}
+				switch rapid.IntRange(0, 3).Draw(t, name+" changes") {
+				case 0:
+					change.Set[name] = rapid.SampledFrom(values).Draw(t, name+" to")
+				case 1:
+					change.Clear = append(change.Clear, name)
+				}
+			}
+			stood, last, makes := p.orch.Status(), p.orch.Events().Last(), p.makes.Load()
+			before := statesOf(stood)
+			plan, err := p.orch.Plan(change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.orch.Events().Last() != last || p.makes.Load() != makes || statesOf(p.orch.Status()) != before {
+				t.Fatal("the plan was carried out")
+			}
+			if err := p.orch.Apply(context.Background(), plan); err != nil {
+				var failed *orchestrator.ApplyError
+				if !errors.As(err, &failed) || !errors.Is(err, errBroken) {
+					t.Fatalf("the plan %s failed: %v", stepsOf(plan), err)
+				}
+				after := p.orch.Status()
+				for i, was := range stood { // what did not run before, although wanted, may be better off: needed for a moment, or tried again
+					if was.State == orchestrator.Idle || was.State == orchestrator.Failed || was.State == orchestrator.Waiting {
+						after[i].State, after[i].Implementation = was.State, was.Implementation
+					}
+				}
+				if got := statesOf(after); failed.RolledBack && got != before {
+					t.Fatalf("rolled back to %q, before it was %q", got, before)
+				}
+				continue
+			}
+			agree("states", statesOf(p.orch.Status()), outcomeOf(plan))
+			agree("what happened", p.happened(t, last, plan, edges), "")
+		}
+	})
+}
+
+// happened compares the events after the one with the given ID with the steps of a plan, and returns what is wrong.
+func (p *plant) happened(t *rapid.T, after uint64, plan orchestrator.Plan, edges map[string][]string) string {
+	records, _ := p.orch.Events().Since(after)
+	begin, end := map[string]int{}, map[string]int{} // of steps, by position in the log
+	for i, r := range records {
+		switch e := r.Event.(type) {
+		case orchestrator.StateChanged:
+			switch {
+			case e.To == orchestrator.Draining:
+				begin["stop "+e.Module] = i
+			case e.From == orchestrator.Stopping:
+				end["stop "+e.Module] = i
+			case e.To == orchestrator.Starting:
+				begin["start "+e.Module] = i
+			case e.To == orchestrator.Running:
+				end["start "+e.Module] = i
+			}
+		case orchestrator.ReplacementStarted:
+			begin["replace "+e.Module] = i
+		case orchestrator.Replaced:
+			end["replace "+e.Module] = i
+		}
+	}
+	steps := map[string]int{}
+	for i, s := range plan.Steps {
+		step := string(s.Action) + " " + s.Module
+		steps[step] = i
+		if _, done := end[step]; !done {
+			return step + " was planned and not done"
+		}
+	}
+	for step := range begin {
+		if _, planned := steps[step]; !planned {
+			return step + " was done and not planned"
+		}
+	}
+	for name, others := range edges {
+		for _, other := range others {
+			for _, pair := range [][2]string{{"stop " + name, "stop " + other}, {"start " + other, "start " + name}} {
+				first, firstPlanned := steps[pair[0]]
+				second, secondPlanned := steps[pair[1]]
+				if !firstPlanned || !secondPlanned {
+					continue
+				}
+				if first > second {
+					return fmt.Sprintf("planned is %s after %s", pair[0], pair[1])
+				}
+				if end[pair[0]] > begin[pair[1]] {
+					return fmt.Sprintf("%s had not ended when %s began; the plan was %s; %s", pair[0], pair[1], stepsOf(plan), statesOf(p.orch.Status()))
+				}
+			}
+		}
+	}
+	return ""
+}

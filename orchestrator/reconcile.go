@@ -88,7 +88,7 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 	case m.state == Running:
 		return o.actRunning(m, lacks, now)
 	case !m.wanted:
-		m.halfway = false
+		m.halfway, m.used = false, false
 		if m.state == Failed {
 			m.forgive()
 		}
@@ -99,11 +99,12 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 		m.reason = m.why + "; restart required: the module has stopped, and can't be built again"
 		return time.Time{}
 	}
-	retry := m.retryAt
-	if m.failedAttempt != m.attempt() {
-		retry = time.Time{} // it asks for something else than what has failed
+	var retry time.Time
+	if m.failedAttempt == m.attempt() && m.lastError != nil { // it asks for what has failed
+		retry = m.retryAt
 	}
 	held, why := m.held(m.decision, now)
+	m.onHold = false
 	switch {
 	case !m.needed:
 		o.enter(m, Idle, m.why+"; it starts when it is called")
@@ -111,14 +112,14 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 		o.enter(m, Waiting, m.waitsFor(lacks))
 	case m.beside != nil:
 		o.enter(m, Waiting, fmt.Sprintf("%s; it starts when %s", m.why, m.beside.ends()))
-	case m.state == Failed && now.Before(retry):
+	case now.Before(retry): // Failed, or waiting for something else meanwhile
+		o.enter(m, Failed, m.lastError.Error())
 		return retry
 	case m.hangs():
-		m.retryAt, m.failedAttempt = now.Add(o.settings.retryMax), m.attempt()
 		o.enter(m, Failed, fmt.Sprintf("not started again, because of an earlier run %s", m.hanging()))
-		return m.retryAt
 	case !held.IsZero() && !m.halfway:
 		to := Waiting
+		m.onHold = true
 		if m.state == Failed {
 			to = Failed
 		}
@@ -136,20 +137,22 @@ func (o *Orchestrator) act(m *module, now time.Time) time.Time {
 func (o *Orchestrator) actRunning(m *module, lacks *module, now time.Time) time.Time {
 	switch failure := m.graph.failure(); {
 	case failure != nil:
-		m.leaving = true
+		m.leaving, m.halfway = true, false
 		o.beginStop(m, failure.Error(), failure)
 		return time.Time{}
 	case !m.wanted:
+		m.halfway = false
 		o.leave(m, m.why)
 		return time.Time{}
 	case lacks != nil:
 		o.leave(m, m.waitsFor(lacks))
 		return time.Time{}
 	case !m.needed:
-		o.leave(m, fmt.Sprintf("%s; not called for %v", m.why, m.spec.idleTimeout))
+		o.leave(m, m.why+"; "+m.whyIdle())
 		return time.Time{}
 	case !m.stale():
 		m.cancelBeside()
+		m.halfway = false
 		if m.failedAttempt != noAttempt && m.failedAttempt != m.attempt() {
 			m.forgive() // the change that failed is not wanted any more
 		}
@@ -226,7 +229,7 @@ func (o *Orchestrator) enter(m *module, to State, reason string) {
 	switch to {
 	case Failed:
 		e.Error = reason
-		o.log.Error("module failed; its noop serves", "module", m.spec.name, "error", reason, "retry", time.Until(m.retryAt).Round(time.Millisecond))
+		o.log.Error("module failed; its noop serves", "module", m.spec.name, "error", reason, "retry", max(0, time.Until(m.retryAt)).Round(time.Millisecond))
 	case NotLinked:
 		o.log.Warn("module is not linked", "module", m.spec.name, "reason", reason)
 	default:

@@ -9,8 +9,8 @@ import (
 )
 
 // Reload gives modules new settings. Each value takes the place of what the modules have imported from the app's graph for
-// the value's type (by type alone, without name or group); modules for which it differs, by reflect.DeepEqual, are replaced
-// if they run, as OnChange says, and start with it otherwise. Consumers of the app's graph itself keep what they have.
+// the value's type (by type alone, without name or group); modules for which it differs, by reflect.DeepEqual (for which
+// functions always differ), are replaced if they run, as OnChange says, and start with it otherwise. Consumers of the app's graph itself keep what they have.
 //
 // It returns as soon as the values are recorded; the replacements follow, see Settled. If one value is wrong, none is
 // recorded: a type that no module imports, nil, or a type that is given twice.

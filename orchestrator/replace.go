@@ -43,6 +43,13 @@ func (m *module) stale() bool {
 	return m.attempt() != attempt{m.graph.implementation, m.graph.settings}
 }
 
+// mayReplace reports whether nothing keeps the running copy from being replaced now.
+func (m *module) mayReplace(now time.Time) bool {
+	held, _ := m.held(m.decision, now)
+	failed := m.failedAttempt == m.attempt() && now.Before(m.retryAt)
+	return m.beside == nil && !failed && !m.hangs() && held.IsZero()
+}
+
 // attempt is what is wanted.
 func (m *module) attempt() attempt { return m.attemptOf(m.implementation) }
 
@@ -63,8 +70,8 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 	o.log.Info("module is being replaced", "module", m.spec.name, "from", from, "to", to, "reason", reason)
 
 	o.transitions.Go(func() {
+		defer end()
 		fresh, err := plan.run(ctx)
-		end()
 		o.mu.Lock()
 		o.quarantine(m, err)
 		unwanted := errors.Is(context.Cause(ctx), errNoLongerWanted) || m.graph != old

@@ -32,6 +32,7 @@ type module struct {
 	missedBoot bool   // it starts at boot only, and that is over
 	verdict
 	needed bool // wanted, and to run now
+	onHold bool // by Damping
 
 	imports       []imported                 // the values that it is to be made of
 	settings      map[*implementation]uint64 // changes when the implementation's imports do
@@ -44,6 +45,7 @@ type module struct {
 	toldOf      standing
 	history     []Transition
 	busy        bool            // a transition runs
+	goes        bool            // it runs, and is to stop by what is known now
 	leaving     bool            // it runs, but is to stop as soon as its dependants have
 	starting    attempt         // while it starts
 	ending      *implementation // while it stops
@@ -91,7 +93,7 @@ func (m *module) attach(o *Orchestrator) {
 // retract takes what serves away from the callers and returns it. What they reach now is the noop, or, if the module starts
 // when it is called, its start.
 func (m *module) retract() (old []retired) {
-	onUse := m.spec.start == OnFirstUse && m.wanted && m.state != Failed && (m.graph == nil || m.graph.failure() == nil)
+	onUse := m.spec.start == OnFirstUse && m.wanted && !m.halfway && m.state != Failed && (m.graph == nil || m.graph.failure() == nil)
 	for _, s := range m.slots {
 		if r := s.retract(onUse); r != nil {
 			old = append(old, r)
@@ -156,7 +158,7 @@ func (m *module) holdsUp() []string {
 		}
 	}
 	for _, d := range m.usedBy {
-		if d.active() && !d.wanted {
+		if d.active() && (!d.wanted || d.halfway || d.goes) {
 			list = append(list, d.spec.name)
 		}
 	}
@@ -173,14 +175,35 @@ func (m *module) lacks() *module {
 	return nil
 }
 
-// comesAfter returns a used module that is just starting: m starts when that has ended, well or not.
+// comesAfter returns a used module that is about to serve: m starts when that has come up, or has failed.
 func (m *module) comesAfter() *module {
 	for _, u := range m.uses {
-		if u.state == Starting {
+		if u.coming() {
 			return u
 		}
 	}
 	return nil
+}
+
+// coming reports whether the module is starting, or only waits for others that are.
+func (m *module) coming() bool {
+	if m.state == Starting || m.halfway {
+		return true
+	}
+	if !m.wanted || !m.needed || m.state == Running || m.state == Failed {
+		return false
+	}
+	waits := false
+	for _, r := range m.requires {
+		if r.state == Running && !r.leaving {
+			continue
+		}
+		if !r.coming() {
+			return false
+		}
+		waits = true
+	}
+	return waits || m.comesAfter() != nil
 }
 
 func (m *module) leases() int64 {

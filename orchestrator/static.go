@@ -34,6 +34,9 @@ type bootParams struct {
 }
 
 func newBoot(p bootParams) (*boot, error) {
+	if err := p.Settings.validate(); err != nil {
+		return nil, err
+	}
 	b := &boot{settings: p.Settings, gate: p.Gate, log: p.Logger, shutdowner: p.Shutdowner}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -134,6 +137,7 @@ func (m *module) decideNow(b *boot) ([]any, error) {
 	defer cancel()
 	plan := b.blueprint(m, i)
 	g := plan.newGraph()
+	g.owner.hold()
 	if err := plan.build(ctx, g); err != nil {
 		return nil, err
 	}

@@ -28,8 +28,12 @@ func (o *Orchestrator) Explain(name string) (Explanation, error) {
 		return Explanation{}, err
 	}
 	e := Explanation{
-		Status: m.status(), Decision: m.decision, Override: m.override, Requirements: []Requirement{},
+		Status: m.status(), Decision: m.decision, Requirements: []Requirement{},
 		Variants: append([]string{}, m.spec.variantNames()...), History: append([]Transition{}, m.history...),
+	}
+	if m.override != nil {
+		copied := *m.override
+		e.Override = &copied
 	}
 	for _, r := range m.requires {
 		e.Requirements = append(e.Requirements, Requirement{Module: r.spec.name, Kind: RequiresEdge, State: r.state, OK: r.state == Running && !r.leaving, Reason: r.reason})

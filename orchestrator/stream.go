@@ -28,9 +28,10 @@ type Hold[T any] struct {
 	once   sync.Once
 }
 
-// Hold takes a lease on what serves now, for a call with a result that outlives it. It always succeeds and never blocks.
+// Hold takes a lease on what serves now, for a call with a result that outlives it. It always succeeds, and blocks as
+// AcquireContext does.
 func (l *Live[T]) Hold(ctx context.Context) *Hold[T] {
-	h := &Hold[T]{lease: l.Acquire()}
+	h := &Hold[T]{lease: l.AcquireContext(ctx)}
 	h.Value = h.lease.Value
 	h.ctx, h.cancel = h.lease.Context(ctx)
 	return h

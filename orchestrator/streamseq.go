@@ -10,7 +10,7 @@ import (
 // drain timeout has passed; then the sequence ends too, at its next element.
 func ForwardSeq[T, V any](ctx context.Context, live *Live[T], call func(context.Context, T) iter.Seq[V]) iter.Seq[V] {
 	return func(yield func(V) bool) {
-		lease := live.Acquire()
+		lease := live.AcquireContext(ctx)
 		defer lease.Release()
 		ctx, cancel := lease.Context(ctx)
 		defer cancel()
@@ -26,7 +26,7 @@ func ForwardSeq[T, V any](ctx context.Context, live *Live[T], call func(context.
 // says so in its last pair.
 func ForwardSeq2[T, K, V any](ctx context.Context, live *Live[T], call func(context.Context, T) iter.Seq2[K, V]) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		lease := live.Acquire()
+		lease := live.AcquireContext(ctx)
 		defer lease.Release()
 		ctx, cancel := lease.Context(ctx)
 		defer cancel()

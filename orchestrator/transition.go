@@ -67,7 +67,6 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 	g := prebuilt
 	var err error
 	o.transition(m, func() {
-		defer end()
 		if prebuilt != nil {
 			err = plan.start(ctx, prebuilt)
 			return
@@ -80,6 +79,7 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 			return func() { err = errors.Join(errNoLongerWanted, plan.discard(g)) }
 		case err == nil:
 			o.publish(m, g)
+			m.used = true // by whoever it was started for; only its IdleTimeout ends that
 			o.enter(m, Running, reason)
 		case unwanted:
 			o.enter(m, Off, "the start was given up: no longer wanted")
@@ -90,6 +90,7 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 		}
 		o.quarantine(m, err)
 		m.cancelStart, m.starting = nil, noAttempt
+		end()
 		return nil
 	})
 }
@@ -172,6 +173,7 @@ func (o *Orchestrator) stopGraph(m *module, g *graph) error {
 	err := g.stop(ctx)
 	if err != nil {
 		o.log.Error("module did not stop cleanly", "module", m.spec.name, "error", err)
+		o.events.add(StopFailed{Module: m.spec.name, Variant: g.implementation.name, Error: err.Error()})
 	}
 	return err
 }
@@ -190,6 +192,7 @@ func (o *Orchestrator) drain(ctx context.Context, m *module, g *graph, old []ret
 	err := errors.Join(errs...)
 	if err != nil {
 		o.log.Warn("module did not drain cleanly", "module", m.spec.name, "error", err)
+		o.events.add(StopFailed{Module: m.spec.name, Variant: g.implementation.name, Error: err.Error()})
 	}
 	for _, r := range old {
 		if r.drain(ctx) == nil {
@@ -197,11 +200,13 @@ func (o *Orchestrator) drain(ctx context.Context, m *module, g *graph, old []ret
 		}
 		r.cut(&DisabledError{Module: m.spec.name, Flag: m.spec.flag, Reason: "the call did not end within the drain timeout of the module"})
 		last, cancel := context.WithTimeout(context.Background(), cutGrace)
-		o.events.add(CallsCut{Module: m.spec.name, Leases: r.leases()})
+		cutOff := CallsCut{Module: m.spec.name, Leases: r.leases()}
 		if r.drain(last) != nil {
-			o.log.Warn("module stops although calls are in flight", "module", m.spec.name, "leases", r.leases())
+			cutOff.Left = r.leases()
+			o.log.Warn("module stops although calls are in flight", "module", m.spec.name, "leases", cutOff.Left)
 		}
 		cancel()
+		o.events.add(cutOff)
 	}
 	return err
 }

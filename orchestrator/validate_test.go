@@ -44,7 +44,11 @@ func TestBootValidation(t *testing.T) {
 			orchestrator.Module("b", orchestrator.Export[auditor](&noAudit{}, newLiveAuditor)),
 		}, want: []string{`module "a": import orchestrator_test.settings is not provided by the app`, `module "b": no flag`}},
 		"export twice": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, export, real)}, want: []string{`module "a"`, "mailer", "declared twice"}},
-		"nil option":   {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, nil)}, want: []string{`module "a": nil among the options`}},
+		"own export imported": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, orchestrator.Import[mailer]())},
+			want: []string{`module "a"`, "mailer", "can't depend on itself"}},
+		"own export needed": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export,
+			orchestrator.Provide(func(m mailer) *database { return nil }))}, want: []string{`module "a"`, "missing type", "mailer"}},
+		"nil option": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real, nil)}, want: []string{`module "a": nil among the options`}},
 		"duplicate": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real),
 			orchestrator.Module("a", orchestrator.Flag("x"), orchestrator.Export[auditor](&noAudit{}, newLiveAuditor))}, want: []string{`module "a" is declared twice`}},
 		"refused by the gate": {modules: []fx.Option{orchestrator.Module("a", orchestrator.Flag("x"), export, real)},
@@ -74,6 +78,18 @@ func TestBootValidation(t *testing.T) {
 	if !errors.Is(fx.New(fx.NopLogger, orchestrator.New(), fx.Provide(func() orchestrator.Gate { return &gate{refuse: errBroken} })).Err(), errBroken) {
 		t.Error("the gate's refusal is not wrapped")
 	}
+}
+
+// What an annotated constructor of the private graph provides is not imported, although inference can't see it.
+func TestExportOfAnAnnotatedConstructor(t *testing.T) {
+	t.Parallel()
+	type user struct{}
+	startApp(t, newGate("mail"), mailerModule(
+		orchestrator.Provide(
+			fx.Annotate(func() mailerFunc { return func(context.Context) error { return nil } }, fx.As(new(mailer))),
+			func(mailer) *user { return &user{} }),
+		orchestrator.Options(fx.Invoke(func(*user) {})),
+	)).requireState(t, orchestrator.Running)
 }
 
 // A struct that is zero is there all the same.

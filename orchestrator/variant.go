@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.uber.org/fx"
+
+	"github.com/detectviz/switchyard/orchestrator/internal/hook"
 )
 
 // Variant declares one of several implementations of a module, of which the flag, then a string, names one; "off" is the
@@ -65,9 +67,24 @@ func (s *spec) complete() {
 			options:      slices.Concat(s.base.options, v.options),
 			health:       slices.Concat(s.base.health, v.health),
 		}
-		i.imports = i.allImports()
+		i.imports = i.allImports(s.exports)
 		s.implementations = append(s.implementations, i)
 	}
+}
+
+// linkReplaced makes a module that holds only its noop run what a test puts in its place.
+func (m *module) linkReplaced(hooks hook.Hooks) {
+	if m.spec.linked() || len(m.spec.exports) == 0 {
+		return
+	}
+	for _, e := range m.spec.exports {
+		if _, replaced := hooks.Replace[e.typ]; !replaced {
+			return
+		}
+	}
+	spec := *m.spec // the declaration may be in use in other apps
+	spec.implementations = []*implementation{{name: variantOn}}
+	m.spec = &spec
 }
 
 const (

@@ -1,3 +1,3 @@
-// Package example is the module that CONTRIBUTING.md builds in six steps, as code that is compiled and tested. Its folders stand
-// for modules/notifier (the contract), modules/notifier/webhook (an implementation) and modules/noop.
+// Package example holds the code of the how-to pages and of CONTRIBUTING.md, compiled and tested. The folders notifier,
+// notifier/webhook and noop stand for modules/notifier (a contract), modules/notifier/webhook (an implementation) and modules/noop.
 package example

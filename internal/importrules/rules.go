@@ -71,6 +71,7 @@ func LibraryConduct() Conduct {
 		{"modules/aggregator/kube/store/hook.go", "init", "the process of the store begins here, before the rest of the program"},
 		{"modules/aggregator/kube/store/hook.go", "os.Exit", "ends the process of the store, not the host's"},
 		{"modules/aggregator/kube/store/serve.go", "os.Exit", "ends the process of the store, not the host's"},
+		{"orchestrator/orchestratortest/fault.go", "panic", "is the fault that a test asked for"},
 		{"modules/aggregator/kube/drain.go", "panic", "passes on what a handler panicked with, as net/http expects"},
 		{"modules/aggregator/kube/exchange.go", "panic", "aborts an answer that was cut, in the way that net/http defines for it"},
 	}}

@@ -27,8 +27,11 @@ func (p aggregatorProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p aggregatorProxy) Services(ctx context.Context) ([]aggregator.Service, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.AcquireContext(ctx)
+	}
+	defer lease.Call().End()
 	return lease.Value.Services(ctx)
 }
 

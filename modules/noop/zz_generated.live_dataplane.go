@@ -27,8 +27,11 @@ func (p dataplaneProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p dataplaneProxy) Services(ctx context.Context) ([]dataplane.Service, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.AcquireContext(ctx)
+	}
+	defer lease.Call().End()
 	return lease.Value.Services(ctx)
 }
 

@@ -32,7 +32,8 @@
 // # What a proxy does
 //
 // A call takes a lease and releases it when the method returns or panics, so an implementation is never stopped under a call.
-// That costs no allocation. The context is passed on as it is. Results that outlive the call keep the lease:
+// That costs no allocation. The context is passed on as it is; if the call has to wait for a module that starts on first use,
+// it waits no longer than the context lasts. Results that outlive the call keep the lease:
 //
 //	http.Handler        embedded, or a method ServeHTTP: the request's context ends when the module's drain timeout has
 //	                    passed; so do those of the following, if they have one

@@ -2,13 +2,13 @@
 package noop
 
 import (
-	"context"
-
 	"go.uber.org/fx"
 
 	"github.com/detectviz/switchyard/docs/example/notifier"
 	"github.com/detectviz/switchyard/orchestrator"
 )
+
+//go:generate go tool livegen -type github.com/detectviz/switchyard/docs/example/notifier.Notifier
 
 // NotifierFlag switches the notifier.
 const NotifierFlag = "notifier"
@@ -20,21 +20,5 @@ func NotifierModule() fx.Option {
 
 // NotifierExport exports the contract with its noop and proxy; the real module shares it.
 func NotifierExport() orchestrator.ModuleOption {
-	return orchestrator.Export[notifier.Notifier](&noNotifier{}, liveOf)
-}
-
-type noNotifier struct{ orchestrator.Noop }
-
-func (n *noNotifier) Notify(context.Context, notifier.Message) error { return n.Called() }
-
-type liveNotifier struct {
-	live *orchestrator.Live[notifier.Notifier]
-}
-
-func liveOf(l *orchestrator.Live[notifier.Notifier]) notifier.Notifier { return liveNotifier{l} }
-
-func (p liveNotifier) Notify(ctx context.Context, m notifier.Message) error {
-	lease := p.live.Acquire()
-	defer lease.Release()
-	return lease.Value.Notify(ctx, m)
+	return orchestrator.Export[notifier.Notifier](noopNotifier(), liveNotifier)
 }

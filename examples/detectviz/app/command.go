@@ -72,7 +72,7 @@ func newRoot(modules []fx.Option) *cobra.Command {
 	for _, c := range []*cobra.Command{root, serveCommand} {
 		o.addTo(c.Flags())
 	}
-	root.AddCommand(serveCommand, newModules(), newExplain(), newFlags(), newGraph(), newOverride())
+	root.AddCommand(serveCommand, newModules(), newExplain(), newFlags(), newGraph(), newOverride(), newPlan(modules), newValidate(modules), newDiff(modules))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	return root
 }

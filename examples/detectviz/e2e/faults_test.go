@@ -318,3 +318,41 @@ func TestOverride(t *testing.T) {
 		t.Errorf("console.token: %v, %v; want mode 0600", info, err)
 	}
 }
+
+// What would run, and whether it can, is said without an instance and without leaving anything behind.
+func TestWithoutAnInstance(t *testing.T) {
+	t.Parallel()
+	binary := testbin.Detectviz(t)
+	for name, tt := range map[string]struct {
+		args []string
+		want []string
+		code int
+	}{
+		"plan":              {[]string{"plan", "--env", "dev"}, []string{"aggregator", "Running", "real", "built-in detectviz.yaml"}, 0},
+		"plan of prod":      {[]string{"plan", "--env", "prod"}, []string{"aggregator", "Off", "noop", "environments.prod"}, 0},
+		"plan as JSON":      {[]string{"plan", "-o", "json"}, []string{`"action": "start"`, `"module": "aggregator"`}, 0},
+		"plan, bad output":  {[]string{"plan", "-o", "xml"}, []string{"--output", "xml", "table and json"}, 2},
+		"validate":          {[]string{"validate", "--env", "prod"}, []string{"valid (environment prod"}, 0},
+		"validate, bad key": {[]string{"validate", "--set", "nonsense=1"}, []string{"nonsense", "unknown key"}, 1},
+		"validate, variant": {[]string{"validate", "--set", "toggles.kubernetesAggregator=nonsense"}, []string{"toggles.kubernetesAggregator", "nonsense", "allowed: off, on"}, 1},
+		"diff":              {[]string{"diff", "--env", "dev", "--env", "prod"}, []string{"module aggregator", "Running", "Off", "aggregator.backends.allowCIDRs"}, 0},
+		"diff of one":       {[]string{"diff", "--env", "dev"}, []string{"usage"}, 2},
+		"open to others":    {[]string{"--http", "0.0.0.0:0"}, []string{"http.listen", "0.0.0.0:0", "requireToken"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := launch(t, binary, tt.args...)
+			if code := i.wait(30 * time.Second); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(i.output.String(), want) {
+					t.Errorf("output %q does not contain %q", i.output, want)
+				}
+			}
+			if left, err := os.ReadDir(i.command.Dir); err != nil || len(left) > 0 {
+				t.Errorf("%v was left behind (%v)", left, err)
+			}
+		})
+	}
+}

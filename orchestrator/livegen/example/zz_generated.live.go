@@ -20,8 +20,11 @@ func LiveScheduler(live *orchestrator.Live[Scheduler]) Scheduler { return schedu
 type schedulerProxy struct{ live *orchestrator.Live[Scheduler] }
 
 func (p schedulerProxy) Add(ctx context.Context, jobs ...Job) (int, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.AcquireContext(ctx)
+	}
+	defer lease.Call().End()
 	return lease.Value.Add(ctx, jobs...)
 }
 
@@ -33,8 +36,11 @@ func (p schedulerProxy) Backup() io.ReadCloser {
 }
 
 func (p schedulerProxy) Count() int {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.Acquire()
+	}
+	defer lease.Call().End()
 	return lease.Value.Count()
 }
 
@@ -65,14 +71,17 @@ func (p schedulerProxy) Names() iter.Seq[string] {
 
 // OnDone returns what outlives the lease: cancel removes an entry from a map, which is safe after the scheduler has stopped.
 func (p schedulerProxy) OnDone(done func(Job)) func() {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.Acquire()
+	}
+	defer lease.Call().End()
 	return lease.Value.OnDone(done)
 }
 
 // Run ends the call's context when the module's drain timeout has passed.
 func (p schedulerProxy) Run(ctx context.Context, id string) error {
-	lease := p.live.Acquire()
+	lease := p.live.AcquireContext(ctx)
 	defer lease.Release()
 	ctx, cancel := lease.Context(ctx)
 	defer cancel()
@@ -180,14 +189,20 @@ func (p storeProxy[K, V]) All() iter.Seq2[K, V] {
 }
 
 func (p storeProxy[K, V]) Get(ctx context.Context, key K) (V, error) {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.AcquireContext(ctx)
+	}
+	defer lease.Call().End()
 	return lease.Value.Get(ctx, key)
 }
 
 func (p storeProxy[K, V]) Put(ctx context.Context, key K, value V) error {
-	lease := p.live.Acquire()
-	defer lease.Release()
+	lease, ok := p.live.TryAcquire()
+	if !ok {
+		lease = p.live.AcquireContext(ctx)
+	}
+	defer lease.Call().End()
 	return lease.Value.Put(ctx, key, value)
 }
 
