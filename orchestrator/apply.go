@@ -180,7 +180,7 @@ func (o *Orchestrator) prepareRollback(p Plan, serving map[*module]*implementati
 		}
 	}
 	for m := range serving {
-		if m.failedAttempt != noAttempt {
+		if !m.failedAttempt.none() {
 			m.forgive()
 		}
 	}

@@ -185,7 +185,7 @@ func TestRollBackGoesTheOtherWayRound(t *testing.T) {
 func TestApplyDoesNotShieldOthersFromAbort(t *testing.T) {
 	t.Parallel()
 	p := newPlant("b", "on")
-	entered, release := gated(p, "start a")
+	entered, release := gatedStart(p)
 	var owner *orchestrator.Owner
 	p.start(t, seldom(), machineOf[nameA](p, "a"), machineOf[nameB](p, "b", orchestrator.OnFailure(orchestrator.Abort),
 		orchestrator.Options(fx.Invoke(func(o *orchestrator.Owner) { owner = o }))))
@@ -197,13 +197,15 @@ func TestApplyDoesNotShieldOthersFromAbort(t *testing.T) {
 		t.Errorf("exit code %d, want 1", signal.ExitCode)
 	}
 	close(release)
-	<-done
+	if err := <-done; err != nil {
+		t.Errorf("the change, which does not touch b, got %v", err)
+	}
 }
 
-// gated makes a step say that it was entered and wait until it is released, or its context ends.
-func gated(p *plant, step string) (entered, release chan struct{}) {
+// gatedStart makes the start of a say that it was entered and wait until it is released, or its context ends.
+func gatedStart(p *plant) (entered, release chan struct{}) {
 	entered, release = make(chan struct{}, 100), make(chan struct{})
-	p.when(step, func(ctx context.Context) error {
+	p.when("start a", func(ctx context.Context) error {
 		entered <- struct{}{}
 		select {
 		case <-release:
@@ -233,8 +235,7 @@ func TestApplyRefuses(t *testing.T) {
 		anonymous.Change.Reason, anonymous.Change.Actor = " ", ""
 		var fields []string
 		for _, err := range leaves(p.orch.Apply(t.Context(), anonymous)) {
-			var bad *orchestrator.ChangeError
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*orchestrator.ChangeError](err); ok {
 				fields = append(fields, bad.Field)
 			}
 		}
@@ -275,7 +276,7 @@ func TestApplyRefuses(t *testing.T) {
 func TestOneChangeAtATime(t *testing.T) {
 	t.Parallel()
 	p := newPlant()
-	entered, release := gated(p, "start a")
+	entered, release := gatedStart(p)
 	p.start(t, seldom(), machineOf[nameA](p, "a"), machineOf[nameB](p, "b"))
 	second := p.plan(t, set("b", "on"))
 	done := applying(p, t.Context(), p.plan(t, set("a", "on")))
@@ -299,7 +300,7 @@ func TestOneChangeAtATime(t *testing.T) {
 func TestApplyEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	p := newPlant()
-	entered, release := gated(p, "start a")
+	entered, release := gatedStart(p)
 	defer close(release)
 	p.start(t, seldom(), machineOf[nameA](p, "a"), machineOf[nameB](p, "b"))
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -322,7 +323,7 @@ func TestKillSwitchDuringAChange(t *testing.T) {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
 			p := newPlant()
-			entered, release := gated(p, "start a")
+			entered, release := gatedStart(p)
 			defer close(release)
 			p.start(t, seldom(), machineOf[nameA](p, "a", orchestrator.Requires("b")), machineOf[nameB](p, "b"), machineOf[nameC](p, "c"))
 			done := applying(p, t.Context(), p.plan(t, set("a", "on", "b", "on", "c", "on")))
@@ -344,7 +345,7 @@ func TestApplyWithoutADisk(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	p := newPlant("b", "on")
-	entered, release := gated(p, "start a")
+	entered, release := gatedStart(p)
 	p.start(t, orchestrator.New(orchestrator.DataDir(dir)), machineOf[nameA](p, "a"), machineOf[nameB](p, "b"))
 	breakDisk := func() {
 		t.Helper()

@@ -103,7 +103,7 @@ func TestEventRingOverflows(t *testing.T) {
 			t.Errorf("since %d: %d events, missed %d; want %d, %d", tt.since, len(records), missed, tt.count, tt.missed)
 		}
 		for i, r := range records {
-			if r.ID != tt.first+uint64(i) { //nolint:gosec // an index
+			if r.ID != tt.first+uint64(i) {
 				t.Fatalf("since %d: event %d at %d", tt.since, r.ID, i)
 			}
 		}

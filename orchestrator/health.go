@@ -28,7 +28,7 @@ func Health[T any](check func(ctx context.Context, module T) error, policy ...He
 		h.problem = errors.Join(h.problem, h.policy.merge(p))
 	}
 	if check == nil {
-		h.problem = errors.Join(h.problem, fmt.Errorf("Health[%v]: the check is nil", h.typ))
+		h.problem = errors.Join(h.problem, fmt.Errorf("check of Health[%v] is nil", h.typ))
 	} else {
 		h.run = func(ctx context.Context, module any) error { return check(ctx, module.(T)) }
 	}

@@ -270,7 +270,7 @@ func TestHealthIsValidated(t *testing.T) {
 		want  string
 	}{
 		"unknown type":    {orchestrator.Health(func(context.Context, auditor) error { return nil }), "orchestrator_test.auditor"},
-		"nil":             {orchestrator.Health[*machine[nameA]](nil), "the check is nil"},
+		"nil":             {orchestrator.Health[*machine[nameA]](nil), "is nil"},
 		"interval":        {orchestrator.Health(ok, orchestrator.HealthPolicy{Interval: -1}), "HealthPolicy.Interval: -1ns is negative"},
 		"timeout":         {orchestrator.Health(ok, orchestrator.HealthPolicy{Timeout: -1}), "HealthPolicy.Timeout: -1ns is negative"},
 		"probation":       {orchestrator.Health(ok, orchestrator.HealthPolicy{Probation: -1}), "HealthPolicy.Probation: -1ns is negative"},

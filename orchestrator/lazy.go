@@ -55,8 +55,7 @@ func (m *module) hopeless() bool {
 // weighNeeds finds out which modules are to run: all that are wanted, but those that start OnFirstUse only while they are
 // called, or required by one that is to run. It returns when to look again. The caller holds mu.
 func (o *Orchestrator) weighNeeds(now time.Time) (wakeAt time.Time) {
-	for i := len(o.modules) - 1; i >= 0; i-- { // dependants first
-		m := o.modules[i]
+	for _, m := range slices.Backward(o.modules) { // dependants first
 		m.needed = m.wanted
 		if m.spec.start == OnFirstUse && m.wanted {
 			wakeAt = earlier(wakeAt, m.weighUse(now))

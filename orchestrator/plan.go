@@ -136,8 +136,8 @@ func (o *Orchestrator) plan(c Change, decisions []Decision) Plan {
 	forecasts := o.forecast(decisions, time.Now())
 
 	p := Plan{Change: c, Steps: []Step{}, Outcome: []Outcome{}}
-	for i := len(o.modules) - 1; i >= 0; i-- {
-		m, f := o.modules[i], forecasts[i]
+	for i, m := range slices.Backward(o.modules) {
+		f := forecasts[i]
 		if m.serving() && (f.state != Running || f.restarts) {
 			p.Steps = append(p.Steps, Step{Module: m.spec.name, Action: StopAction, From: m.state, To: f.stopsTo(), Reason: f.why})
 		}
@@ -171,7 +171,7 @@ func (m *module) serving() bool { return m.state == Running || m.state == Starti
 // current is the implementation that runs or starts, or nil.
 func (m *module) current() *implementation {
 	switch {
-	case m.starting != noAttempt:
+	case !m.starting.none():
 		return m.starting.implementation
 	case m.graph != nil:
 		return m.graph.implementation
@@ -188,21 +188,21 @@ type forecast struct {
 	restarts bool // it runs, is stopped, and started again
 }
 
-func (f forecast) variant() string {
+func (f *forecast) variant() string {
 	if f.state != Running {
 		return ""
 	}
 	return f.implementation.name
 }
 
-func (f forecast) stopsTo() State {
+func (f *forecast) stopsTo() State {
 	if f.restarts {
 		return Off
 	}
 	return f.state
 }
 
-func (f forecast) outcome(m *module) Outcome {
+func (f *forecast) outcome(m *module) Outcome {
 	o := Outcome{Module: m.spec.name, State: f.state, Implementation: implementationNoop, Reason: f.why}
 	if f.state == Running {
 		o.Implementation = m.serves(f.implementation)

@@ -129,19 +129,17 @@ func checked[N any](policy ...orchestrator.HealthPolicy) orchestrator.ModuleOpti
 }
 
 // build makes the app without starting it. A failed start is not retried within a test, unless opts say so.
-func (p *plant) build(t testing.TB, opts ...fx.Option) *plant {
+func (p *plant) build(t testing.TB, opts ...fx.Option) {
 	t.Helper()
 	p.app = fxtest.New(t, fx.NopLogger, fx.StartTimeout(time.Minute), fx.StopTimeout(time.Minute), fx.Populate(&p.orch),
 		fx.Provide(func() orchestrator.Gate { return p.dials }), fx.Options(opts...))
-	return p
 }
 
-func (p *plant) start(t testing.TB, opts ...fx.Option) *plant {
+func (p *plant) start(t testing.TB, opts ...fx.Option) {
 	t.Helper()
 	p.build(t, opts...)
 	p.app.RequireStart()
 	t.Cleanup(p.app.RequireStop)
-	return p
 }
 
 // seldom is an engine that retries too seldom to be seen.
@@ -379,7 +377,7 @@ func TestPlanRefuses(t *testing.T) {
 
 // leaves are the errors that a tree of joined ones holds.
 func leaves(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is taken apart
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, e := range joined.Unwrap() {
 			all = append(all, leaves(e)...)

@@ -267,13 +267,13 @@ func TestPlanIsWhatHappens(t *testing.T) {
 				continue
 			}
 			agree("states", statesOf(p.orch.Status()), outcomeOf(plan))
-			agree("what happened", p.happened(t, last, plan, edges), "")
+			agree("what happened", p.happened(last, plan, edges), "")
 		}
 	})
 }
 
 // happened compares the events after the one with the given ID with the steps of a plan, and returns what is wrong.
-func (p *plant) happened(t *rapid.T, after uint64, plan orchestrator.Plan, edges map[string][]string) string {
+func (p *plant) happened(after uint64, plan orchestrator.Plan, edges map[string][]string) string {
 	records, _ := p.orch.Events().Since(after)
 	begin, end := map[string]int{}, map[string]int{} // of steps, by position in the log
 	for i, r := range records {

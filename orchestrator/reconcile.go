@@ -153,7 +153,7 @@ func (o *Orchestrator) actRunning(m *module, lacks *module, now time.Time) time.
 	case !m.stale():
 		m.cancelBeside()
 		m.halfway = false
-		if m.failedAttempt != noAttempt && m.failedAttempt != m.attempt() {
+		if !m.failedAttempt.none() && m.failedAttempt != m.attempt() {
 			m.forgive() // the change that failed is not wanted any more
 		}
 		m.reason = m.why
@@ -163,7 +163,7 @@ func (o *Orchestrator) actRunning(m *module, lacks *module, now time.Time) time.
 	still := fmt.Sprintf("%s; until it is replaced, %s serves", m.why, m.graph.implementation.name)
 	switch {
 	case m.beside != nil:
-		if m.beside.target != noAttempt && m.beside.target != m.attempt() {
+		if !m.beside.target.none() && m.beside.target != m.attempt() {
 			m.cancelBeside()
 		}
 		m.reason = still

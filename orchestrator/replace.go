@@ -13,8 +13,8 @@ type attempt struct {
 	settings       uint64
 }
 
-// noAttempt is none.
-var noAttempt attempt
+// none reports whether it is no attempt.
+func (a attempt) none() bool { return a == attempt{} }
 
 // replacement is a copy of a running module that exists beside the one that serves: the new one until it serves, and the
 // old one from then on until it has stopped. A module has one at most.
@@ -25,7 +25,7 @@ type replacement struct {
 
 // ends says what must happen before there is no other copy.
 func (r *replacement) ends() string {
-	if r.target == noAttempt {
+	if r.target.none() {
 		return "the copy that it replaced has stopped"
 	}
 	return "a replacement that is no longer wanted has been given up"
@@ -33,7 +33,7 @@ func (r *replacement) ends() string {
 
 // cancelBeside gives up a replacement that does not serve yet.
 func (m *module) cancelBeside() {
-	if m.beside != nil && m.beside.target != noAttempt {
+	if m.beside != nil && !m.beside.target.none() {
 		m.beside.cancel()
 	}
 }
@@ -84,7 +84,7 @@ func (o *Orchestrator) beginReplace(m *module, reason string) {
 		case failed == nil && !unwanted:
 			leases = o.publish(m, fresh)
 			m.draining = append(m.draining, leases...)
-			m.beside.target = noAttempt
+			m.beside.target = attempt{}
 			m.reason = reason
 			o.events.add(Replaced{Module: m.spec.name, From: from, To: to, Reason: reason, Generation: m.generation, Took: time.Since(began)})
 			o.log.Info("module was replaced", "module", m.spec.name, "from", from, "to", to, "generation", m.generation)

@@ -103,7 +103,7 @@ func (m *module) retract() (old []retired) {
 }
 
 // forgive forgets a failure.
-func (m *module) forgive() { m.lastError, m.failures, m.failedAttempt = nil, 0, noAttempt }
+func (m *module) forgive() { m.lastError, m.failures, m.failedAttempt = nil, 0, attempt{} }
 
 func (m *module) bindNoops() {
 	for _, e := range m.spec.exports {

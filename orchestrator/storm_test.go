@@ -238,9 +238,7 @@ func TestTwoChangesAtATime(t *testing.T) {
 func pathOf(from [2]string, flags map[string]string) (stories []string, known bool) {
 	to := [2]string{flags["m"], flags["r"]}
 	ran := func(f [2]string) bool { return f[0] != "off" && f[1] == "on" }
-	stop := func(name, rest string) []string {
-		return []string{name + " Draining", name + " Stopping", name + " " + rest}
-	}
+	stop := func(name string) []string { return []string{name + " Draining", name + " Stopping", name + " Off"} }
 	start := func(name string) []string { return []string{name + " Starting", name + " Running"} }
 	rest := map[bool]string{true: "Off", false: "Waiting"}[to[0] == "off"]
 	var story []string
@@ -250,14 +248,14 @@ func pathOf(from [2]string, flags map[string]string) (stories []string, known bo
 			story = []string{"m replaced by " + to[0]}
 		}
 	case ran(from):
-		story = append(stop("m", "Off"), "m "+rest)
+		story = append(stop("m"), "m "+rest)
 		if to[1] == "off" {
-			story = append(stop("m", "Off"), stop("r", "Off")...)
+			story = append(stop("m"), stop("r")...)
 			if rest == "Waiting" { // in the same pass as, and after, the beginning of the end of r
 				story = []string{"m Draining", "m Stopping", "m Off", "r Draining", "m Waiting", "r Stopping", "r Off"}
 			}
 		} else if rest == "Off" {
-			story = stop("m", "Off")
+			story = stop("m")
 		}
 	case ran(to):
 		if from[1] == "off" {

@@ -57,8 +57,8 @@ func (m *module) startContext() (ctx context.Context, giveUp context.CancelCause
 func (o *Orchestrator) beginStart(m *module, reason string) {
 	ctx, giveUp, end := m.startContext()
 	m.cancelStart = func() { giveUp(errNoLongerWanted) }
-	attempt := m.attempt()
-	m.starting, m.halfway = attempt, false
+	target := m.attempt()
+	m.starting, m.halfway = target, false
 	plan, prebuilt := o.blueprint(m, m.implementation), m.prebuilt
 	m.prebuilt = nil
 	m.started(time.Now())
@@ -84,12 +84,12 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 		case unwanted:
 			o.enter(m, Off, "the start was given up: no longer wanted")
 		default:
-			o.failed(m, attempt, err)
+			o.failed(m, target, err)
 			o.enter(m, Failed, err.Error())
 			o.abort(m)
 		}
 		o.quarantine(m, err)
-		m.cancelStart, m.starting = nil, noAttempt
+		m.cancelStart, m.starting = nil, attempt{}
 		end()
 		return nil
 	})
@@ -103,7 +103,7 @@ func (o *Orchestrator) publish(m *module, g *graph) (old []retired) {
 	m.generation++
 	m.runningFrom = time.Now()
 	m.usedAt, m.callsSeen = m.runningFrom, 0
-	m.lastError, m.failedAttempt = nil, noAttempt
+	m.lastError, m.failedAttempt = nil, attempt{}
 	if m.spec.static {
 		return nil
 	}
