@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/detectviz/switchyard/modules/aggregator"
 	"github.com/detectviz/switchyard/modules/aggregator/kube"
 	"github.com/detectviz/switchyard/orchestrator"
+	"github.com/detectviz/switchyard/orchestrator/orchestratortest"
 )
 
 // switchable is a gate with one flag that a test turns.
@@ -118,4 +120,26 @@ func TestModule(t *testing.T) {
 		return nil
 	})
 	t.Logf("back after %v", become(http.StatusOK))
+}
+
+// An app that links the real aggregator is tested with its noop: nothing of the real one is built.
+func TestModuleAsNoop(t *testing.T) {
+	dir := t.TempDir()
+	var served aggregator.Aggregator
+	app := orchestratortest.New(t,
+		kube.Module(),
+		fx.Supply(settings(dir), logger(t)),
+		fx.Populate(&served),
+		orchestratortest.Noop("aggregator"),
+	)
+	answer := httptest.NewRecorder()
+	served.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/version", http.NoBody))
+	if answer.Code != http.StatusServiceUnavailable {
+		t.Errorf("GET /version: got %d, want 503", answer.Code)
+	}
+	app.RequireState("aggregator", orchestrator.Off)
+	app.RequireNever("aggregator", orchestrator.Starting)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("the data directory holds %v (%v)", left, err)
+	}
 }
