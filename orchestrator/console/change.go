@@ -70,7 +70,14 @@ func (b ChangeRequest) String() string {
 	return strings.Join(words, ", ")
 }
 
-func (c *console) plan(w http.ResponseWriter, r *http.Request) audited { return c.change(w, r, false) }
+// plan changes nothing, so it needs no token and is not recorded.
+func (c *console) plan(w http.ResponseWriter, r *http.Request) {
+	if f := c.guard.sending(r); f != nil {
+		refuse(w, f)
+		return
+	}
+	c.change(w, r, false)
+}
 
 func (c *console) apply(w http.ResponseWriter, r *http.Request) audited { return c.change(w, r, true) }
 

@@ -34,8 +34,8 @@ type Degradation struct {
 //	GET    /metrics                         Settings.Metrics
 //	GET    /                                the modules as a page
 //
-// Requests that change something, and a plan too, want the token as a bearer token, and are refused if a browser may have
-// been made to send them: an Origin that is another host, a body that is not declared as JSON. All but /livez are refused if
+// Requests that change something want the token as a bearer token. They, and that for a plan, are refused if a browser may
+// have been made to send them: an Origin that is another host, a body that is not declared as JSON. All but /livez are refused if
 // their Host is not an address of this machine, Settings.Listen or one of Settings.Hosts. With Settings.RequireToken, all but
 // /livez and /readyz want the token.
 //
@@ -59,7 +59,7 @@ func Register(mux *http.ServeMux, engine Engine, settings Settings) error {
 	if s.Events != nil {
 		api.Handle("GET /api/v1/events", newStreams(s))
 	}
-	api.HandleFunc("POST /api/v1/plan", c.changes(c.plan))
+	api.HandleFunc("POST /api/v1/plan", c.plan)
 	api.HandleFunc("POST /api/v1/apply", c.changes(c.apply))
 	mux.Handle("/api/v1/", c.reads(problems(api)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })

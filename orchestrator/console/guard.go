@@ -41,20 +41,28 @@ func (g guard) reading(r *http.Request) *refusal {
 	return nil
 }
 
-// changing returns why a request that may change something is refused; nil: it is not. A browser can be made to send
-// requests, but neither with the token, nor with an Origin of its choice, nor as JSON without asking first.
+// changing returns why a request that may change something is refused; nil: it is not.
 func (g guard) changing(r *http.Request) *refusal {
-	if f := g.host(r); f != nil {
+	if f := g.sending(r); f != nil && f.code != http.StatusUnsupportedMediaType {
 		return f
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
-		return &refusal{http.StatusForbidden, fmt.Sprintf("origin %q is not this console", origin)}
 	}
 	if g.token == "" {
 		return &refusal{http.StatusForbidden, "nothing can be changed: this console has no token"}
 	}
 	if !g.bearer(r) {
 		return &refusal{http.StatusUnauthorized, "the token of the console is required: it is in console.token in the data directory"}
+	}
+	return g.sending(r)
+}
+
+// sending returns why a request with a body is refused; nil: it is not. A browser can be made to send requests, but neither
+// with the token, nor with an Origin of its choice, nor as JSON without asking first.
+func (g guard) sending(r *http.Request) *refusal {
+	if f := g.host(r); f != nil {
+		return f
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
+		return &refusal{http.StatusForbidden, fmt.Sprintf("origin %q is not this console", origin)}
 	}
 	bare := r.Method == http.MethodDelete && r.ContentLength == 0 // no body, and no browser sends it unasked
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); !bare && (err != nil || kind != "application/json") {
