@@ -69,6 +69,7 @@ type Orchestrator struct {
 	mu       sync.Mutex
 	asked    uint64        // how often a pass was asked for
 	passed   uint64        // the value of asked that the last pass has seen
+	started  bool          // the loop runs
 	booted   bool          // the app has started
 	stopping bool          // the app stops: no module is wanted any more
 	versions uint64        // the last one that a module's settings got
@@ -140,6 +141,9 @@ func (o *Orchestrator) validate() error {
 
 func (o *Orchestrator) start(ctx context.Context) error {
 	o.unsubscribe = o.gate.Subscribe(o.poke)
+	o.mu.Lock()
+	o.started = true
+	o.mu.Unlock()
 	go o.loop()
 	o.poke()
 	settleCtx := ctx

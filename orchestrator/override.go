@@ -43,8 +43,8 @@ func DataDir(dir string) Option {
 }
 
 // Override brings a module to a state for ttl, whatever its flag says: "on", "off" or one of its variants; ttl zero: until it is
-// cleared. It returns what is in force as soon as it is recorded (and on disk, with DataDir); the switch follows, see
-// Settled. An earlier override of the module is replaced. Errors: *UnknownModuleError, *OverrideError, or that of the file
+// cleared. It returns when that is recorded (on disk too, with DataDir) and the reconciler has acted on it: the switch is under
+// way, see Settled, and when the module is switched off and nothing depends on it, its noop serves already. An earlier override of the module is replaced. Errors: *UnknownModuleError, *OverrideError, or that of the file
 // system, and then nothing has changed.
 func (o *Orchestrator) Override(module, to string, ttl time.Duration, reason, actor string) (Override, error) {
 	v := Override{Module: module, To: to, Reason: reason, Actor: actor, At: time.Now().UTC()}
@@ -60,6 +60,7 @@ func (o *Orchestrator) Override(module, to string, ttl time.Duration, reason, ac
 	if err := o.changeOverrides(overrideChange{to: map[string]*Override{module: &v}, actor: actor, reason: reason}); err != nil {
 		return Override{}, err
 	}
+	o.awaitPass()
 	return v, nil
 }
 
@@ -68,8 +69,36 @@ func (o *Orchestrator) ClearOverride(module, actor, reason string) error {
 	if err := required("actor", actor); err != nil {
 		return err
 	}
-	return o.changeOverrides(overrideChange{to: map[string]*Override{module: nil}, actor: actor, reason: reason})
+	if err := o.changeOverrides(overrideChange{to: map[string]*Override{module: nil}, actor: actor, reason: reason}); err != nil {
+		return err
+	}
+	o.awaitPass()
+	return nil
 }
+
+// awaitPass waits until a pass of the reconciler has seen what was asked for so far. A pass takes microseconds; the limit is
+// for a caller who keeps the gate from answering.
+func (o *Orchestrator) awaitPass() {
+	limit := time.NewTimer(passLimit)
+	defer limit.Stop()
+	o.mu.Lock()
+	wanted := o.asked
+	for o.started && o.passed < wanted {
+		changed := o.changed
+		o.mu.Unlock()
+		select {
+		case <-changed:
+		case <-o.loopDone:
+			return
+		case <-limit.C:
+			return
+		}
+		o.mu.Lock()
+	}
+	o.mu.Unlock()
+}
+
+const passLimit = 100 * time.Millisecond
 
 func required(field, value string) error {
 	if strings.TrimSpace(value) == "" {
@@ -157,6 +186,9 @@ func (v *Override) String() string {
 	end := "until it is cleared"
 	if !v.Until.IsZero() {
 		end = "until " + v.Until.Format(time.RFC3339)
+	}
+	if v.Reason == "" { // it is only being planned
+		return fmt.Sprintf("%s by %s %s", v.To, v.Actor, end)
 	}
 	return fmt.Sprintf("%s by %s %s: %s", v.To, v.Actor, end, v.Reason)
 }

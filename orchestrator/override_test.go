@@ -267,3 +267,23 @@ func TestKillSwitchIsNotLostBesideAChange(t *testing.T) {
 		})
 	}
 }
+
+// Who has switched a module off is told the truth at once: no call reaches it any more.
+func TestOverrideIsActedOnWhenItReturns(t *testing.T) {
+	t.Parallel()
+	p := newPlant("a", "on")
+	p.start(t, seldom(), machineOf[nameA](p, "a"))
+	for range 100 {
+		p.override(t, "a", "off", 0)
+		if e := p.explain(t, "a"); e.Implementation != "noop" || e.Decision.Layer != "override" {
+			t.Fatalf("after the override it is %s, decided by %s (%s)", e.Implementation, e.Decision.Layer, e.Reason)
+		}
+		if err := p.orch.ClearOverride("a", "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		if e := p.explain(t, "a"); e.Decision.Layer == "override" {
+			t.Fatalf("after clearing it, the override still decides: %s", e.Reason)
+		}
+		p.states(t)
+	}
+}
