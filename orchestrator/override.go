@@ -23,6 +23,8 @@ type Override struct {
 	Actor  string    `json:"actor"`          // who; required
 	At     time.Time `json:"at"`             // when it was set
 	Until  time.Time `json:"until,omitzero"` // when it ends; zero: when it is cleared
+
+	Unsaved string `json:"unsaved,omitempty"` // why it could not be kept on disk, so that it ends with the process; "off" only
 }
 
 // OverrideError says what is wrong with an override that was refused.
@@ -44,7 +46,8 @@ func DataDir(dir string) Option {
 
 // Override brings a module to a state for ttl, whatever its flag says: "on", "off" or one of its variants; ttl zero: until it is
 // cleared. It returns when that is recorded (on disk too, with DataDir) and the reconciler has acted on it: the switch is under
-// way, see Settled, and when the module is switched off and nothing depends on it, its noop serves already. An earlier override of the module is replaced. Errors: *UnknownModuleError, *OverrideError, or that of the file
+// way, see Settled, and when the module is switched off and nothing depends on it, its noop serves already. An earlier override of the module is replaced. "off" works on a full disk too: Unsaved of what is
+// returned then says that it will not survive a restart. Errors: *UnknownModuleError, *OverrideError, or that of the file
 // system, and then nothing has changed.
 func (o *Orchestrator) Override(module, to string, ttl time.Duration, reason, actor string) (Override, error) {
 	v := Override{Module: module, To: to, Reason: reason, Actor: actor, At: time.Now().UTC()}
@@ -115,6 +118,16 @@ type overrideChange struct {
 	actor, reason string
 }
 
+// killSwitch is the override, if all that the change does is to switch one module off.
+func (c overrideChange) killSwitch() *Override {
+	for _, v := range c.to {
+		if len(c.to) == 1 && c.from == nil && v != nil && v.To == variantOff {
+			return v
+		}
+	}
+	return nil
+}
+
 // errOverridden says that somebody else has changed an override meanwhile.
 var errOverridden = errors.New("an override was changed meanwhile")
 
@@ -151,7 +164,12 @@ func (o *Orchestrator) changeOverrides(c overrideChange) error {
 		return err
 	}
 	if err := o.saveOverrides(next); err != nil {
-		return err
+		v := c.killSwitch()
+		if v == nil {
+			return err
+		}
+		v.Unsaved = err.Error()
+		o.log.Error("a module is switched off, but that can't be kept over a restart", "module", v.Module, "error", err)
 	}
 
 	o.mu.Lock()
@@ -186,6 +204,9 @@ func (v *Override) String() string {
 	end := "until it is cleared"
 	if !v.Until.IsZero() {
 		end = "until " + v.Until.Format(time.RFC3339)
+	}
+	if v.Unsaved != "" {
+		end += ", or until the process ends, because it could not be saved"
 	}
 	if v.Reason == "" { // it is only being planned
 		return fmt.Sprintf("%s by %s %s", v.To, v.Actor, end)

@@ -140,7 +140,7 @@ func TestOverrideSurvivesARestart(t *testing.T) {
 	}
 }
 
-func TestOverrideThatCannotBeKeptIsRefused(t *testing.T) {
+func TestOverrideThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -151,11 +151,18 @@ func TestOverrideThatCannotBeKeptIsRefused(t *testing.T) {
 		fx.Provide(func() orchestrator.Gate { return newGate("mail") }))
 	app.RequireStart()
 	t.Cleanup(func() { app.RequireStop() })
-	if _, err := orch.Override("mailer", "off", 0, "why", "ann"); err == nil {
+	if _, err := orch.Override("mailer", "on", 0, "why", "ann"); err == nil {
 		t.Error("an override that can't be kept was accepted")
 	}
-	if s := orch.Status()[0]; s.State != orchestrator.Running {
-		t.Errorf("state %s, want Running: nothing may be half applied", s.State)
+	if e, err := orch.Explain("mailer"); err != nil || e.State != orchestrator.Running || e.Override != nil {
+		t.Errorf("state %s, override %v, want Running and none: nothing may be half applied", e.State, e.Override)
+	}
+	// But for the kill switch, which must work on a full disk most of all.
+	if v, err := orch.Override("mailer", "off", 0, "why", "ann"); err != nil || v.Unsaved == "" {
+		t.Errorf("override %+v, error %v, want one that says that it is not saved", v, err)
+	}
+	if e, err := orch.Explain("mailer"); err != nil || e.Implementation != "noop" || !strings.Contains(e.Decision.Source, "could not be saved") {
+		t.Errorf("%s serves, decided by %q, want the noop and a word about the disk", e.Implementation, e.Decision.Source)
 	}
 }
 

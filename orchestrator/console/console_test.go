@@ -131,6 +131,7 @@ func TestHost(t *testing.T) {
 		{console.Settings{Listen: listen}, "[::1]:8080", true},
 		{console.Settings{Listen: listen}, "evil.example", false},
 		{console.Settings{Listen: listen}, "127.0.0.1.evil.example:8080", false},
+		{console.Settings{Listen: listen}, "127.0.0.1:8080.evil.example", false},
 		{console.Settings{Listen: listen}, "", false},
 		{console.Settings{Listen: listen}, "10.0.0.1:8080", false},
 		{console.Settings{Listen: listen, Hosts: []string{"console.example"}}, "Console.Example:8080", true},

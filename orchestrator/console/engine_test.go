@@ -257,3 +257,30 @@ func TestStreamOfTheEngine(t *testing.T) {
 		t.Errorf("states of the store (-want +got):\n%s", diff)
 	}
 }
+
+// vain asks for a variant that no module has.
+type vain struct{ gate }
+
+func (v vain) Decide(flag string) orchestrator.Decision {
+	d := v.gate.Decide(flag)
+	if flag == "keep" {
+		d.Enabled, d.Value, d.Variant = true, "maybe", "maybe"
+	}
+	return d
+}
+
+func TestReadyzNamesFlagsThatAskInVain(t *testing.T) {
+	t.Parallel()
+	var engine *orchestrator.Orchestrator
+	app := fxtest.New(t, fx.NopLogger, orchestrator.New(), fx.Populate(&engine),
+		fx.Provide(func() orchestrator.Gate { return vain{} }),
+		orchestrator.Module("store", orchestrator.Flag("keep"),
+			orchestrator.Export[store](&nobody{}, func(*orchestrator.Live[store]) store { return &nobody{} }),
+			orchestrator.Provide(func() store { return &nobody{} })))
+	app.RequireStart()
+	t.Cleanup(func() { app.RequireStop() })
+	w := get(t, handler(t, engine, console.Settings{}), "/readyz")
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "[!]flag/keep degraded: TYPE_MISMATCH: value maybe (test): allowed: off, on") {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+}

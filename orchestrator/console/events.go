@@ -93,6 +93,9 @@ func (s *streams) from(r *http.Request) (position, error) {
 	if err != nil {
 		return position{}, fmt.Errorf("since: %q: allowed is the number of an event, or 0 for all that are kept", query.Get("since"))
 	}
+	if id > s.log.Last() && !wantsArray(r) {
+		return position{unknown: true}, nil // an earlier process has given it out
+	}
 	return position{id: id}, nil
 }
 

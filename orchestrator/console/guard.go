@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -83,9 +84,12 @@ func (g guard) bearer(r *http.Request) bool {
 
 // host refuses a name that somebody else's DNS leads here, which would make this console part of somebody else's page.
 func (g guard) host(r *http.Request) *refusal {
-	name, _, err := net.SplitHostPort(r.Host)
+	name, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
-		name = r.Host
+		name, port = r.Host, ""
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil && port != "" {
+		return &refusal{http.StatusForbidden, fmt.Sprintf("host %q is not an address of this console", r.Host)}
 	}
 	name = strings.Trim(name, "[]")
 	if isLoopback(name) || strings.EqualFold(name, g.listen) && name != "" {

@@ -30,6 +30,11 @@ func (c *console) readyz(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(&body, "[-]module/%s %s: %s\n", s.Name, s.State, s.Reason)
 		}
 	}
+	for _, d := range c.engine.Decisions() {
+		if d.ErrorCode != "" { // the last good decision holds
+			fmt.Fprintf(&body, "[!]flag/%s degraded: %s: %s\n", d.Flag, d.ErrorCode, d.Error)
+		}
+	}
 	for _, d := range c.settings.Degradations {
 		if err := d.Check(); err != nil {
 			fmt.Fprintf(&body, "[!]%s degraded: %v\n", d.Name, err)

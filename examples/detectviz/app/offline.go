@@ -23,23 +23,34 @@ type forecast struct {
 }
 
 // foresee builds the app as serve does, wiring included, and asks the engine what starting it would do.
-func foresee(o serveOptions, modules []fx.Option) (*forecast, error) {
+func foresee(o serveOptions, modules []fx.Option, stderr io.Writer) (*forecast, error) {
 	silent := slog.New(slog.DiscardHandler)
 	source, err := o.open(silent)
 	if err != nil {
 		return nil, err
 	}
 	var engine *orchestrator.Orchestrator
+	var gate *toggles.Gate
 	app := fx.New(
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.Supply(silent),
 		toggles.Provide(source),
 		orchestrator.New(), // without the overrides of this machine
 		fx.Options(modules...),
-		fx.Populate(&engine),
+		fx.Populate(&engine, &gate),
 	)
 	if err := app.Err(); err != nil {
 		return nil, err
+	}
+	for _, warning := range source.Loaded.Warnings {
+		fmt.Fprintln(stderr, "warning:", warning)
+	}
+	for _, u := range gate.Unknown() {
+		hint := ""
+		if u.Nearest != "" {
+			hint = fmt.Sprintf(" (did you mean %q?)", u.Nearest)
+		}
+		fmt.Fprintf(stderr, "warning: %q (%s) names no flag and no module of this app%s\n", u.Name, u.Source, hint)
 	}
 	plan, err := engine.Plan(orchestrator.Change{})
 	return &forecast{source.Loaded, plan}, err
@@ -65,7 +76,7 @@ func newPlan(modules []fx.Option) *cobra.Command {
 		Example: "  detectviz plan --env prod",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := foresee(o, modules)
+			f, err := foresee(o, modules, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -88,15 +99,12 @@ func newValidate(modules []fx.Option) *cobra.Command {
 		Example: "  detectviz validate --env prod --config detectviz.yaml",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := foresee(o, modules)
+			f, err := foresee(o, modules, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			if err := f.unusableFlags(); err != nil {
 				return err
-			}
-			for _, warning := range f.loaded.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "valid (environment %s, %d modules)\n", f.loaded.Environment, len(f.plan.Outcome))
 			return err
@@ -122,7 +130,7 @@ func newDiff(modules []fx.Option) *cobra.Command {
 			var sides [2]*forecast
 			for i, environment := range environments {
 				o.environment = environment
-				f, err := foresee(o, modules)
+				f, err := foresee(o, modules, cmd.ErrOrStderr())
 				if err != nil {
 					return fmt.Errorf("environment %s: %w", environment, err)
 				}

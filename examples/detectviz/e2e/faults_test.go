@@ -335,6 +335,7 @@ func TestWithoutAnInstance(t *testing.T) {
 		"validate":          {[]string{"validate", "--env", "prod"}, []string{"valid (environment prod"}, 0},
 		"validate, bad key": {[]string{"validate", "--set", "nonsense=1"}, []string{"nonsense", "unknown key"}, 1},
 		"validate, variant": {[]string{"validate", "--set", "toggles.kubernetesAggregator=nonsense"}, []string{"toggles.kubernetesAggregator", "nonsense", "allowed: off, on"}, 1},
+		"plan, typos":       {[]string{"plan", "--env", "prd", "--set", "toggles.kubernetesAgregator=true"}, []string{"warning", "prd", "kubernetesAgregator", `did you mean "kubernetesAggregator"?`}, 0},
 		"diff":              {[]string{"diff", "--env", "dev", "--env", "prod"}, []string{"module aggregator", "Running", "Off", "aggregator.backends.allowCIDRs"}, 0},
 		"diff of one":       {[]string{"diff", "--env", "dev"}, []string{"usage"}, 2},
 		"open to others":    {[]string{"--http", "0.0.0.0:0"}, []string{"http.listen", "0.0.0.0:0", "requireToken"}, 1},
