@@ -39,7 +39,24 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		}
 	})
-	var decide, evaluate float64
+	handle, err := g.Handle("flag50")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var ask, decide, evaluate float64
+	b.Run("handle", func(b *testing.B) {
+		b.ReportAllocs()
+		on := 0
+		for b.Loop() {
+			if handle.Enabled() {
+				on++
+			}
+		}
+		if on != b.N {
+			b.Errorf("on %d times of %d", on, b.N)
+		}
+		ask = float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+	})
 	b.Run("decide", func(b *testing.B) {
 		b.ReportAllocs()
 		on := 0
@@ -63,7 +80,10 @@ func BenchmarkDecide(b *testing.B) {
 		}
 		evaluate = float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 		if decide > 0 {
-			b.ReportMetric(evaluate/decide, "ratio")
+			b.ReportMetric(evaluate/decide, "x-decide")
+		}
+		if ask > 0 {
+			b.ReportMetric(evaluate/ask, "x-handle")
 		}
 	})
 }

@@ -58,6 +58,7 @@ type Gate struct {
 	flags      Flags
 	statements statements
 	declared   map[string][]string // modules by flag
+	handles    map[string]*Handle  // by flag
 	evaluator  evaluator
 	reported   string // unknown toggles that were logged
 
@@ -100,6 +101,7 @@ func newGate(o GateOptions, plain *provider, bound openfeature.FeatureProvider) 
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		declared: map[string][]string{},
+		handles:  map[string]*Handle{},
 		evaluator: evaluator{
 			client:  api.NewClient(),
 			strings: map[string]bool{},
@@ -126,11 +128,11 @@ func (g *Gate) Declare(flags ...orchestrator.FlagDeclaration) error {
 	var errs []error
 	for _, f := range flags {
 		if f.Name == "" {
-			errs = append(errs, fmt.Errorf("module %q: the name of its flag is empty", f.Module))
+			errs = append(errs, fmt.Errorf("%s: the name of the flag is empty", asker(f)))
 		}
 		for _, name := range []string{f.Name, f.Module} {
 			if denied, ok := fold(name, g.options.Deny); ok && name != "" {
-				errs = append(errs, fmt.Errorf("module %q: flag %q: no flag may switch %s", f.Module, f.Name, denied))
+				errs = append(errs, fmt.Errorf("%s: flag %q: no flag may switch %s", asker(f), f.Name, denied))
 				break
 			}
 		}
@@ -140,12 +142,22 @@ func (g *Gate) Declare(flags ...orchestrator.FlagDeclaration) error {
 	}
 	g.update(func() {
 		for _, f := range flags {
-			if !slices.Contains(g.declared[f.Name], f.Module) {
-				g.declared[f.Name] = append(g.declared[f.Name], f.Module)
+			modules := g.declared[f.Name]
+			if f.Module != "" && !slices.Contains(modules, f.Module) {
+				modules = append(modules, f.Module)
 			}
+			g.declared[f.Name] = modules
 		}
 	})
 	return nil
+}
+
+// asker is who declares a flag: a module, or a Handle.
+func asker(f orchestrator.FlagDeclaration) string {
+	if f.Module == "" {
+		return "handle"
+	}
+	return fmt.Sprintf("module %q", f.Module)
 }
 
 // Decide implements orchestrator.Gate: an atomic load and a look-up in a map.
@@ -268,6 +280,9 @@ func (g *Gate) publish() bool {
 		}
 	}
 	g.snapshot.Store(&after)
+	for flag, h := range g.handles {
+		h.decision.Store(after[flag])
+	}
 	return changed
 }
 
