@@ -185,12 +185,12 @@ func (m *module) comesAfter() *module {
 	return nil
 }
 
-// coming reports whether the module is starting, or only waits for others that are.
+// coming reports whether the module is starting, or only waits for others that are, be it that it still has to stop for that.
 func (m *module) coming() bool {
 	if m.state == Starting || m.halfway {
 		return true
 	}
-	if !m.wanted || !m.needed || m.state == Running || m.state == Failed {
+	if !m.wanted || !m.needed || m.state == Running && !m.leaving || m.state == Failed {
 		return false
 	}
 	waits := false
