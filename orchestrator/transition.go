@@ -82,6 +82,9 @@ func (o *Orchestrator) beginStart(m *module, reason string) {
 			m.used = true // by whoever it was started for; only its IdleTimeout ends that
 			o.enter(m, Running, reason)
 		case unwanted:
+			if !m.wanted { // what it has failed at before does not matter any more
+				m.forgive()
+			}
 			o.enter(m, Off, "the start was given up: no longer wanted")
 		default:
 			o.failed(m, target, err)
